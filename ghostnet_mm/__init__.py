@@ -1,0 +1,31 @@
+"""GhostNet backbones for MMDetection.
+
+Importing the package repairs the OpenMMLab stack where today's PyTorch needs it and
+registers the backbones, hooks and the rest in mmdet's registries.
+"""
+
+import warnings
+
+# mmengine 0.10 imports pkg_resources at every turn; setuptools is pinned for it.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+try:
+    import mmdet  # noqa: F401
+    import mmengine  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "ghostnet_mm needs mmdet, mmengine and mmcv: run "
+        "`pip install -r requirements.txt`, or `pip install 'ghostnet_mm[mm]'`."
+    ) from error
+
+from .checkpoints import install_safe_loading
+from .openmmlab_compat import repair_openmmlab
+
+# Both come before anything that imports mmdet's models or loads a file.
+repair_openmmlab()
+install_safe_loading()
+
+from . import backbones, engine  # noqa: E402
+from .version import __version__  # noqa: E402
+
+__all__ = ["__version__", "backbones", "engine"]

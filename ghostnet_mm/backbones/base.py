@@ -1,0 +1,158 @@
+"""What all backbones of the package share: taps, freezing, checkpointing, weights."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..checkpoints import load_backbone_weights
+from ..layers.block_checkpointing import run_checkpointed
+from .argument_checks import (
+    STAGE_STRIDES,
+    checked_frozen_stages,
+    checked_in_channels,
+    checked_out_indices,
+    checked_output_stride,
+    checked_widen_factor,
+)
+
+
+class MultiScaleBackbone(BaseModule):
+    """A stem and four stages at strides 4, 8, 16 and 32, with mmdet's arguments.
+
+    A family implements :meth:`stem_parts` and :meth:`stage_blocks`, builds no layer past
+    :attr:`num_built_stages`, and sets :attr:`out_channels`.
+
+    Args:
+        widen_factor: Multiplies all channel counts.
+        in_channels: Channels of the input image.
+        out_indices: Stages to return, 0 to 3.
+        frozen_stages: -1 freezes nothing, 0 the stem, ``i`` the stem and ``i`` stages.
+            Frozen layers keep their parameters and their norm statistics.
+        norm_eval: Keeps all norm statistics fixed while training.
+        with_cp: Recomputes blocks in the backward pass to save memory; results and
+            norm statistics are unchanged.
+        output_stride: Stride of the deepest map; 16 and 8 dilate the last stages.
+        init_cfg: mmengine's initialisation. ``None`` leaves PyTorch's, as the authors'
+            code does. ``dict(type='Pretrained', checkpoint=...)`` takes a file or
+            ``timm://NAME``, and every key must fit.
+
+    Attributes:
+        out_channels: Channels of each returned map.
+        out_strides: Stride of each returned map, in input pixels.
+
+    Raises:
+        OptionError: For an impossible argument.
+    """
+
+    out_channels: tuple[int, ...]
+
+    def __init__(
+        self,
+        widen_factor: float = 1.0,
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        output_stride: int = 32,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.widen_factor = checked_widen_factor(widen_factor)
+        self.in_channels = checked_in_channels(in_channels)
+        self.out_indices = checked_out_indices(out_indices)
+        self.frozen_stages = checked_frozen_stages(frozen_stages)
+        self.output_stride = checked_output_stride(output_stride)
+        self.norm_eval = norm_eval
+        self.with_cp = with_cp
+        self.out_strides = tuple(
+            min(STAGE_STRIDES[index], self.output_stride) for index in self.out_indices
+        )
+
+    @property
+    def num_built_stages(self) -> int:
+        """Stages that lead to the last wanted tap; deeper ones are not built."""
+        return self.out_indices[-1] + 1
+
+    def stem_parts(self) -> list[nn.Module]:
+        """Return the modules that run before stage 0, in order."""
+        raise NotImplementedError
+
+    def stage_blocks(self, stage: int) -> list[nn.Module]:
+        """Return the blocks of one stage, in order."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the wanted maps, finest first.
+
+        Args:
+            x: Images, ``(N, in_channels, H, W)``, any H and W of at least 1.
+
+        Returns:
+            One ``(N, C, ceil(H / stride), ceil(W / stride))`` map per tap.
+        """
+        # oneDNN reorders every map of a contiguous input around every convolution;
+        # channels-last maps are used as they are (docs/benchmarks.md).
+        if x.device.type == "cpu":
+            x = x.contiguous(memory_format=torch.channels_last)
+        for part in self.stem_parts():
+            x = part(x)
+        maps = []
+        for stage in range(self.num_built_stages):
+            for block in self.stage_blocks(stage):
+                x = self._run_block(block, x)
+            if stage in self.out_indices:
+                maps.append(x)
+        return tuple(maps)
+
+    def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
+        if self.with_cp and self.training and torch.is_grad_enabled():
+            return run_checkpointed(block, x)
+        return block(x)
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        frozen = list(self.stem_parts())
+        for stage in range(min(self.frozen_stages, self.num_built_stages)):
+            frozen += self.stage_blocks(stage)
+        for module in frozen:
+            module.eval()
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "MultiScaleBackbone":
+        """Switch the mode; frozen stages, and with ``norm_eval`` all norms, stay eval."""
+        super().train(mode)
+        if mode:
+            self._freeze()
+            if self.norm_eval:
+                for module in self.modules():
+                    if isinstance(module, _BatchNorm):
+                        module.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says; pretrained weights must fit key by key.
+
+        mmengine's own loader ignores missing and unexpected keys.
+
+        Raises:
+            CheckpointError: When the weights cannot be had or do not fit.
+        """
+        if self.is_init:
+            return
+        all_cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg]
+        pretrained = [
+            cfg for cfg in all_cfgs if cfg is not None and cfg["type"] == "Pretrained"
+        ]
+        others = [cfg for cfg in all_cfgs if cfg is not None and cfg not in pretrained]
+        kept, self.init_cfg = self.init_cfg, others or None
+        try:
+            super().init_weights()
+        finally:
+            self.init_cfg = kept
+        for cfg in pretrained:
+            load_backbone_weights(self, cfg["checkpoint"])

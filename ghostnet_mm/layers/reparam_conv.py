@@ -1,0 +1,95 @@
+"""Parallel convolution branches that fuse into one convolution for inference."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..errors import OptionError
+from .conv_norm_act import LayerStyle
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution and its norm, named ``conv`` and ``bn1`` as in timm's weights."""
+
+    def __init__(self, conv: nn.Module, norm: nn.Module):
+        super().__init__()
+        self.conv = conv
+        self.bn1 = norm
+
+
+def depthwise_branches(
+    style: LayerStyle, channels: int, kernel_size: int, count: int, **kwargs: int
+) -> nn.ModuleList:
+    """Build ``count`` equal depthwise convolution-norm branches."""
+    return nn.ModuleList(
+        ConvNorm(style.depthwise(channels, kernel_size, **kwargs), style.norm(channels))
+        for _ in range(count)
+    )
+
+
+def sum_of_branches(branches: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Add up what the branches make of ``x``."""
+    total = branches[0](x)
+    for branch in branches[1:]:
+        # Norm layers do not need their output for the backward pass.
+        total += branch(x)
+    return total
+
+
+def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    if not isinstance(norm, _BatchNorm) or norm.running_var is None:
+        raise OptionError(
+            f"Only batch norms with running statistics can be fused, this model has "
+            f"{type(norm).__name__}; train it with norm_cfg=dict(type='BN') to deploy it."
+        )
+    deviation = (norm.running_var.double() + norm.eps).sqrt()
+    scale = norm.weight.double() / deviation
+    return scale, norm.bias.double() - norm.running_mean.double() * scale
+
+
+@torch.no_grad()
+def fuse_branches(branches: Sequence[nn.Module]) -> nn.Conv2d:
+    """Return the one convolution, with bias, that equals the branches in eval mode.
+
+    Args:
+        branches: The first is a :class:`ConvNorm` of the full kernel size; the others
+            are such too, or 1x1 ones of the same stride, or bare norms (an identity
+            branch). Fusion happens in float64.
+
+    Raises:
+        OptionError: When a branch has a norm without running statistics.
+    """
+    main = branches[0].conv
+    size = main.kernel_size[0]
+    kernel = torch.zeros_like(main.weight, dtype=torch.float64)
+    bias = kernel.new_zeros(main.out_channels)
+    for branch in branches:
+        if isinstance(branch, ConvNorm):
+            weight = branch.conv.weight.double()
+            scale, shift = _scale_and_shift(branch.bn1)
+            margin = (size - weight.shape[-1]) // 2
+            weight = F.pad(weight, (margin,) * 4)
+        else:
+            scale, shift = _scale_and_shift(branch)
+            weight = torch.zeros_like(kernel)
+            channels = torch.arange(main.out_channels, device=kernel.device)
+            weight[channels, channels % kernel.shape[1], size // 2, size // 2] = 1
+        kernel += weight * scale.reshape(-1, 1, 1, 1)
+        bias += shift
+    fused = nn.Conv2d(
+        main.in_channels,
+        main.out_channels,
+        main.kernel_size,
+        stride=main.stride,
+        padding=main.padding,
+        dilation=main.dilation,
+        groups=main.groups,
+        device=main.weight.device,
+        dtype=main.weight.dtype,
+    )
+    fused.weight.copy_(kernel)
+    fused.bias.copy_(bias)
+    return fused.train(main.training)

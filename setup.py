@@ -1,0 +1,52 @@
+"""Package metadata; importing it needs nothing but setuptools."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Return ``__version__`` without importing the package (and torch with it)."""
+    text = (ROOT / "ghostnet_mm" / "version.py").read_text(encoding="utf-8")
+    return re.search(r'__version__ = "([^"]+)"', text).group(1)
+
+
+setup(
+    name="ghostnet_mm",
+    version=read_version(),
+    description="GhostNet backbones for MMDetection, from training to mobile CPUs",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["ghostnet_mm", "ghostnet_mm.*"]),
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",
+        "timm>=1.0.16",
+        "safetensors>=0.4.3",
+        "huggingface_hub>=0.23",
+        "numpy",
+        "opencv-python",
+        "pycocotools>=2.0.7",
+        "scikit-image>=0.22",
+        "scikit-learn>=1.3",
+        # mmengine 0.10 imports pkg_resources, which setuptools 81 removed.
+        "setuptools<81",
+    ],
+    extras_require={
+        # One of the two stacks: both provide the import names mmcv, mmdet, mmengine.
+        "mm": ["mmengine==0.10.7", "mmcv-lite==2.1.0", "mmdet==3.3.0"],
+        "onedl": [
+            "onedl-mmengine==0.10.12",
+            "onedl-mmcv==2.3.6",
+            "onedl-mmdetection==3.5.1",
+        ],
+        "tensorboard": ["tensorboard"],
+        "wandb": ["wandb"],
+        "test": ["pytest>=8", "ruff"],
+    },
+)

@@ -1,6 +1,6 @@
-# The backbone of the GhostNet paper's detection table (Table 8: GhostNet 1.1x, RetinaNet
-# 26.6 AP). ImageNet weights at this width were never published: name your own with
-# --backbone-weights PATH, or train without with --backbone-weights none.
+# The backbone of the GhostNet paper's detection table (Table 8: GhostNet 1.1x with
+# RetinaNet, 26.6 AP). ImageNet weights at this width were never published: name your
+# own with --backbone-weights PATH, or train without with --backbone-weights none.
 _base_ = "./retinanet_ghostnet_coco.py"
 
 model = dict(

@@ -1,7 +1,7 @@
-# RetinaNet with GhostNet 1.0x and an FPN on strides 8, 16 and 32 (40/112/160 channels),
-# COCO, 12 epochs. Recipe: mmdet's retinanet_r50_fpn_1x_coco.py (SGD, lr 0.01 for a batch
-# of 16, steps at epochs 8 and 11, short side 800). The GhostNet paper (Table 8) swaps the
-# backbone in such a RetinaNet; its own schedule was not published.
+# RetinaNet with GhostNet 1.0x and an FPN on strides 8, 16 and 32 (40, 112 and 160
+# channels), COCO, 12 epochs. Recipe: mmdet's retinanet_r50_fpn_1x_coco.py (SGD, lr 0.01
+# for a batch of 16, steps at epochs 8 and 11, short side 800). The GhostNet paper
+# (Table 8) swaps the backbone in such a RetinaNet; its schedule was not published.
 _base_ = "mmdet::retinanet/retinanet_r50_fpn_1x_coco.py"
 custom_imports = dict(imports=["ghostnet_mm"], allow_failed_imports=False)
 

@@ -1,6 +1,5 @@
 # YOLOv3 with GhostNet 1.0x at 320 px, COCO, 30 epochs over ten repeats.
-# Recipe: mmdet's yolov3_mobilenetv2_8xb24-320-300e_coco.py, which the GhostNetV2 paper's
-# MobileNetV2 row equals; only the backbone differs.
+# Recipe: mmdet's yolov3_mobilenetv2_8xb24-320-300e_coco.py; only the backbone differs.
 _base_ = "mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py"
 custom_imports = dict(imports=["ghostnet_mm"], allow_failed_imports=False)
 

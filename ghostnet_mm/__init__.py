@@ -18,8 +18,8 @@ except ImportError as error:
         "`pip install -r requirements.txt`, or `pip install 'ghostnet_mm[mm]'`."
     ) from error
 
-from .checkpoints import install_safe_loading
-from .openmmlab_compat import repair_openmmlab
+from .checkpoints import install_safe_loading  # noqa: E402
+from .openmmlab_compat import repair_openmmlab  # noqa: E402
 
 # Both come before anything that imports mmdet's models or loads a file.
 repair_openmmlab()

@@ -22,8 +22,8 @@ from .argument_checks import (
 class MultiScaleBackbone(BaseModule):
     """A stem and four stages at strides 4, 8, 16 and 32, with mmdet's arguments.
 
-    A family implements :meth:`stem_parts` and :meth:`stage_blocks`, builds no layer past
-    :attr:`num_built_stages`, and sets :attr:`out_channels`.
+    A family implements :meth:`stem_parts` and :meth:`stage_blocks`, builds no layer
+    past :attr:`num_built_stages`, and sets :attr:`out_channels`.
 
     Args:
         widen_factor: Multiplies all channel counts.
@@ -124,7 +124,7 @@ class MultiScaleBackbone(BaseModule):
             module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "MultiScaleBackbone":
-        """Switch the mode; frozen stages, and with ``norm_eval`` all norms, stay eval."""
+        """Switch the mode; frozen stages and, with ``norm_eval``, norms stay eval."""
         super().train(mode)
         if mode:
             self._freeze()

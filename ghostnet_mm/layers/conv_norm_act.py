@@ -1,7 +1,7 @@
 """Convolution, norm and activation in the positions that published weights expect.
 
-mmcv's ``ConvModule`` names its children ``conv``, ``bn`` and ``activate``; the weights of
-the Ghost family count positions instead (``primary_conv.0``, ``primary_conv.1``).
+mmcv's ``ConvModule`` names its children ``conv``, ``bn`` and ``activate``; the weights
+of the Ghost family count positions instead (``primary_conv.0``, ``primary_conv.1``).
 """
 
 from dataclasses import dataclass, field

@@ -13,8 +13,8 @@ class DFCAttention(nn.Sequential):
     and 5x1 depthwise convolutions, and turned into a gate between 0 and 1 that is
     enlarged to the size of what it gates by nearest interpolation.
 
-    A side of one pixel is not pooled: halving it would leave nothing. Every other map is
-    pooled as in the reference.
+    A side of one pixel is not pooled: halving it would leave nothing. Every other map
+    is pooled as in the reference.
 
     Source: GhostNetV2 (NeurIPS 2022), section 3. The positions of the layers are those
     of the published weights (``short_conv.0`` ... ``short_conv.5``).

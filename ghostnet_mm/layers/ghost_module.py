@@ -22,7 +22,7 @@ def join_and_trim(primary: Tensor, cheap: Tensor, out_channels: int) -> Tensor:
 
 
 class GhostModule(nn.Module):
-    """A 1x1 convolution for ``1/ratio`` of the channels, depthwise filters for the rest.
+    """A 1x1 convolution for ``1/ratio`` of the channels, cheap filters for the rest.
 
     Source: GhostNet (CVPR 2020), section 3.1; with ``attention`` the enhanced module of
     GhostNetV2 (NeurIPS 2022).

@@ -42,8 +42,8 @@ def sum_of_branches(branches: Sequence[nn.Module], x: Tensor) -> Tensor:
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     if not isinstance(norm, _BatchNorm) or norm.running_var is None:
         raise OptionError(
-            f"Only batch norms with running statistics can be fused, this model has "
-            f"{type(norm).__name__}; train it with norm_cfg=dict(type='BN') to deploy it."
+            "Only batch norms with running statistics can be fused, this model has "
+            f"{type(norm).__name__}; train it with norm_cfg=dict(type='BN') to deploy."
         )
     deviation = (norm.running_var.double() + norm.eps).sqrt()
     scale = norm.weight.double() / deviation

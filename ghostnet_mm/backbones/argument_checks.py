@@ -59,8 +59,8 @@ def checked_frozen_stages(frozen_stages: int) -> int:
     last = len(STAGE_STRIDES)
     if not _is_integer(frozen_stages) or not -1 <= frozen_stages <= last:
         raise OptionError(
-            f"frozen_stages={frozen_stages!r} is not possible: use -1 to freeze nothing, "
-            f"0 for the stem, or 1 to {last} for the stem and that many stages."
+            f"frozen_stages={frozen_stages!r} is not possible: use -1 to freeze "
+            f"nothing, 0 for the stem, 1 to {last} for the stem and that many stages."
         )
     return frozen_stages
 

@@ -68,14 +68,16 @@ class MultiScaleBackbone(BaseModule):
         self.output_stride = checked_output_stride(output_stride)
         self.norm_eval = norm_eval
         self.with_cp = with_cp
-        self.out_strides = tuple(
-            min(STAGE_STRIDES[index], self.output_stride) for index in self.out_indices
-        )
+        self.out_strides = tuple(self.stride_of(index) for index in self.out_indices)
 
     @property
     def num_built_stages(self) -> int:
         """Stages that lead to the last wanted tap; deeper ones are not built."""
         return self.out_indices[-1] + 1
+
+    def stride_of(self, stage: int) -> int:
+        """Return the stride of a stage's map, in input pixels."""
+        return min(STAGE_STRIDES[stage], self.output_stride)
 
     def stem_parts(self) -> list[nn.Module]:
         """Return the modules that run before stage 0, in order."""

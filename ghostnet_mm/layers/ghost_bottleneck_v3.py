@@ -13,6 +13,7 @@ from .ghost_bottleneck import (
 )
 from .ghost_module import join_and_trim
 from .reparam_conv import (
+    ChannelScale,
     ConvNorm,
     depthwise_branches,
     fuse_branches,
@@ -74,9 +75,11 @@ class ReparamGhostModule(nn.Module):
                 ConvNorm(style.conv(intrinsic, ghost, size, **cheap), style.norm(ghost))
                 for _ in range(NUM_BRANCHES)
             )
-            self.cheap_rpr_scale = ConvNorm(
-                style.conv(intrinsic, ghost, 1, groups=intrinsic), style.norm(ghost)
-            )
+            if ghost == intrinsic:
+                scale = ChannelScale(intrinsic)
+            else:
+                scale = style.conv(intrinsic, ghost, 1, groups=intrinsic)
+            self.cheap_rpr_scale = ConvNorm(scale, style.norm(ghost))
             self.cheap_rpr_skip = style.norm(ghost) if ghost == intrinsic else None
         if attention:
             self.short_conv = DFCAttention(in_channels, out_channels, style, dilation)
@@ -88,10 +91,11 @@ class ReparamGhostModule(nn.Module):
         self.cheap_operation = nn.Sequential(cheap, self.cheap_activation)
 
     def _cheap_branches(self) -> list[nn.Module]:
-        branches = [*self.cheap_rpr_conv, self.cheap_rpr_scale]
+        # In the authors' order, so that sums round as theirs do.
+        branches = [self.cheap_rpr_scale]
         if self.cheap_rpr_skip is not None:
             branches.append(self.cheap_rpr_skip)
-        return branches
+        return [*branches, *self.cheap_rpr_conv]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
@@ -154,8 +158,7 @@ class ReparamGhostBottleneck(nn.Module):
                     style, expanded, shape.kernel_size, NUM_BRANCHES, **spatial
                 )
                 self.dw_rpr_scale = ConvNorm(
-                    style.depthwise(expanded, 1, stride=shape.stride),
-                    style.norm(expanded),
+                    ChannelScale(expanded, shape.stride), style.norm(expanded)
                 )
         self.se = build_squeeze_excite(shape, style)
         self.ghost2 = ReparamGhostModule(
@@ -172,7 +175,7 @@ class ReparamGhostBottleneck(nn.Module):
     def _depthwise(self, x: Tensor) -> Tensor:
         if self.deploy:
             return self.conv_dw(x)
-        return sum_of_branches([*self.dw_rpr_conv, self.dw_rpr_scale], x)
+        return sum_of_branches([self.dw_rpr_scale, *self.dw_rpr_conv], x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
@@ -193,6 +196,6 @@ class ReparamGhostBottleneck(nn.Module):
         self.ghost1.switch_to_deploy()
         self.ghost2.switch_to_deploy()
         if self.has_depthwise:
-            self.conv_dw = fuse_branches([*self.dw_rpr_conv, self.dw_rpr_scale])
+            self.conv_dw = fuse_branches([self.dw_rpr_scale, *self.dw_rpr_conv])
             del self.dw_rpr_conv, self.dw_rpr_scale
         self.deploy = True

@@ -11,6 +11,32 @@ from ..errors import OptionError
 from .conv_norm_act import LayerStyle
 
 
+class ChannelScale(nn.Conv2d):
+    """A 1x1 depthwise convolution, computed as the product that it is.
+
+    PyTorch's CPU kernels for it take many times as long as for a 3x3 one
+    (docs/benchmarks.md).
+
+    Args:
+        channels: Channels in and out.
+        stride: Keeps every ``stride``-th pixel.
+    """
+
+    def __init__(self, channels: int, stride: int = 1):
+        super().__init__(channels, channels, 1, stride, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale ``(N, C, H, W)`` to ``(N, C, ceil(H/s), ceil(W/s))``."""
+        step_y, step_x = self.stride
+        if step_y > 1 or step_x > 1:
+            x = x[:, :, ::step_y, ::step_x]
+        return x * self.weight.reshape(1, -1, 1, 1)
+
+    def uncounted_macs(self, output: Tensor) -> int:
+        """Return the MACs that a counter of convolution calls does not see."""
+        return output.numel()
+
+
 class ConvNorm(nn.Sequential):
     """A convolution and its norm, named ``conv`` and ``bn1`` as in timm's weights."""
 
@@ -55,14 +81,14 @@ def fuse_branches(branches: Sequence[nn.Module]) -> nn.Conv2d:
     """Return the one convolution, with bias, that equals the branches in eval mode.
 
     Args:
-        branches: The first is a :class:`ConvNorm` of the full kernel size; the others
-            are such too, or 1x1 ones of the same stride, or bare norms (an identity
-            branch). Fusion happens in float64.
+        branches: Equal :class:`ConvNorm`, besides 1x1 ones of the same stride and bare
+            norms (an identity branch). Fusion happens in float64.
 
     Raises:
         OptionError: When a branch has a norm without running statistics.
     """
-    main = branches[0].conv
+    convs = [branch.conv for branch in branches if isinstance(branch, ConvNorm)]
+    main = max(convs, key=lambda conv: conv.kernel_size)
     size = main.kernel_size[0]
     kernel = torch.zeros_like(main.weight, dtype=torch.float64)
     bias = kernel.new_zeros(main.out_channels)

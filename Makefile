@@ -1,0 +1,57 @@
+# `make quickstart` and `make test` do everything on a fresh machine: each makes the
+# virtual environment first if it is not there. Choose another interpreter or place with
+# PYTHON=python3.12 or VENV=some/folder.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+
+REQUIREMENTS_HASH := $(shell cat requirements.txt setup.py | cksum | cut -d' ' -f1)
+REQUIREMENTS_DONE := $(VENV)/.requirements-$(REQUIREMENTS_HASH)
+PROJECT_HASH := $(shell printf '%s' '$(CURDIR)' | cksum | cut -d' ' -f1)
+PROJECT_DONE := $(VENV)/.project-$(PROJECT_HASH)
+
+DIGITS := data/digits
+CONFIG := configs/retinanet_ghostnet_digits.py
+WORK_DIR := work_dirs/retinanet_ghostnet_digits
+
+.PHONY: quickstart test lint format install clean
+
+install: $(PROJECT_DONE)
+
+$(REQUIREMENTS_DONE): requirements.txt setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "error: Python 3.10 or newer is needed; choose one with make PYTHON=python3.12" >&2; exit 2; }
+	@echo "Installing the pinned requirements into $(VENV) (a few minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt wheel
+	@# Machines without a desktop may lack the libGL that opencv-python loads.
+	@$(RUN) -c 'import cv2' 2>/dev/null || { \
+		$(RUN) -m pip uninstall --quiet --yes opencv-python; \
+		$(RUN) -m pip install --quiet "$$(sed -n 's/^opencv-python==/opencv-python-headless==/p' requirements.txt)"; }
+	@touch $@
+
+# An environment may be shared by several checkouts; the last one to install owns it.
+$(PROJECT_DONE): $(REQUIREMENTS_DONE)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.project-*
+	@touch $@
+
+quickstart: install
+	$(RUN) tools/make_digits_dataset.py $(DIGITS)
+	$(RUN) tools/train.py $(CONFIG) --data-root $(DIGITS)
+	$(RUN) tools/draw_grid.py $(CONFIG) $(WORK_DIR) --data-root $(DIGITS)
+
+lint: install
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+test: lint
+	$(RUN) -m pytest
+
+format: install
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+clean:
+	rm -rf $(VENV) work_dirs data build *.egg-info

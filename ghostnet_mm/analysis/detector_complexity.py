@@ -1,0 +1,84 @@
+"""The cost of the detector that a config describes."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+
+from ..errors import OptionError
+from .complexity import PartComplexity, measure_complexity, parts_of_detector
+
+DEFAULT_DIVISOR = 32
+
+
+def test_size(cfg: Config) -> tuple[int, int]:
+    """Return height and width of the largest padded image the config tests with.
+
+    Raises:
+        OptionError: When the test pipeline resizes to no fixed scale.
+    """
+    divisor = cfg.model.get("data_preprocessor", {}).get("pad_size_divisor")
+    divisor = divisor or DEFAULT_DIVISOR
+    dataloader = cfg.get("test_dataloader") or {}
+    for step in dataloader.get("dataset", {}).get("pipeline", []):
+        if step["type"] == "Resize" and isinstance(step.get("scale"), list | tuple):
+            width, height = step["scale"]
+            return (
+                math.ceil(height / divisor) * divisor,
+                math.ceil(width / divisor) * divisor,
+            )
+    raise OptionError(
+        "The config's test pipeline names no fixed scale: give the image size with "
+        "--size HEIGHT WIDTH."
+    )
+
+
+def detector_complexity(
+    cfg: Config, size: Sequence[int] | None = None
+) -> tuple[tuple[int, int], list[PartComplexity]]:
+    """Count the cost of one image.
+
+    Two-stage detectors run their second stage on the proposals that random weights
+    make of an empty image, up to the number the config allows.
+
+    Args:
+        cfg: The config, with its options applied.
+        size: Height and width in pixels; by default the config's test size.
+
+    Returns:
+        The size and one entry per part of the model, then the total.
+
+    Raises:
+        OptionError: For an impossible size.
+    """
+    init_default_scope("mmdet")
+    height, width = tuple(size) if size is not None else test_size(cfg)
+    if min(height, width) < 1:
+        raise OptionError(f"--size {height} {width} is not possible: give pixels.")
+    model = MODELS.build(cfg.model).eval()
+    image = torch.zeros(1, model_channels(cfg), height, width)
+    sample = DetDataSample(
+        metainfo=dict(
+            img_shape=(height, width),
+            ori_shape=(height, width),
+            batch_input_shape=(height, width),
+            scale_factor=(1.0, 1.0),
+        )
+    )
+    sample.gt_instances = InstanceData()
+    rows = measure_complexity(
+        model,
+        lambda: model(image, [sample], mode="tensor"),
+        parts_of_detector(model),
+    )
+    return (height, width), rows
+
+
+def model_channels(cfg: Config) -> int:
+    """Return the number of image channels that the backbone takes."""
+    return cfg.model.get("backbone", {}).get("in_channels", 3)

@@ -1,0 +1,75 @@
+"""Print how far each backbone's maps are from timm's, with parameters and MACs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Load timm's randomly initialised weights, with randomised norm statistics, into our
+backbones and compare the maps at strides 4, 8, 16 and 32. Exits with status 1 when a
+difference exceeds the tolerance."""
+EXAMPLES = "example:\n  python tools/print_parity.py --size 320"
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--size", type=int, default=224, help="image side for the maps (default: 224)"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-5, help="largest difference (1e-5)"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table and return the exit status."""
+    arguments = parse_arguments(argv)
+    import torch
+    from mmdet.registry import MODELS
+    from timm_taps import VARIANTS, TimmTaps, randomise_norms
+
+    import ghostnet_mm  # noqa: F401
+    from ghostnet_mm.analysis.complexity import measure_complexity
+
+    torch.manual_seed(0)
+    image = torch.randn(2, 3, arguments.size, arguments.size)
+    small = torch.zeros(1, 3, 224, 224, device="meta")
+    print(
+        "| variant        | stride 4 | stride 8 | stride 16 | stride 32 "
+        "| params    | MACs at 224 px (M) |\n"
+        "|----------------|---------:|---------:|----------:|----------:"
+        "|----------:|-------------------:|"
+    )
+    worst = 0.0
+    for name, family, width in VARIANTS:
+        theirs = randomise_norms(TimmTaps(name)).eval()
+        ours = MODELS.build(dict(type=family, widen_factor=width)).eval()
+        ours.load_state_dict(theirs.state_dict(), strict=True)
+        with torch.no_grad():
+            pairs = zip(ours(image), theirs(image), strict=True)
+            differences = [float((a - b).abs().max()) for a, b in pairs]
+        worst = max(worst, *differences)
+        on_meta = ours.to("meta")
+        total = measure_complexity(on_meta, lambda m=on_meta: m(small), {})[-1]
+        cells = " | ".join(
+            f"{value:{size}.1e}"
+            for value, size in zip(differences, (8, 8, 9, 9), strict=True)
+        )
+        print(
+            f"| {name:14} | {cells} | {total.parameters:9,} "
+            f"| {total.macs / 1e6:18.2f} |",
+            flush=True,
+        )
+    verdict = "within" if worst <= arguments.tolerance else "ABOVE"
+    print(f"largest difference {worst:.1e}, {verdict} {arguments.tolerance:.0e}")
+    return 0 if worst <= arguments.tolerance else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

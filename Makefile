@@ -40,7 +40,7 @@ $(PROJECT_DONE): $(REQUIREMENTS_DONE)
 quickstart: install
 	$(RUN) tools/make_digits_dataset.py $(DIGITS)
 	$(RUN) tools/train.py $(CONFIG) --data-root $(DIGITS)
-	$(RUN) tools/draw_grid.py $(CONFIG) $(WORK_DIR) --data-root $(DIGITS)
+	$(RUN) tools/draw_grid.py $(WORK_DIR)
 
 lint: install
 	$(RUN) -m ruff check .

@@ -1,0 +1,21 @@
+"""Repairs that let the released OpenMMLab packages run on today's PyTorch.
+
+``import ghostnet_mm`` applies them. Each one changes something only where it is needed:
+with compiled mmcv operators, or on a machine with a GPU, the OpenMMLab code runs as it
+is.
+"""
+
+from .cpu_distributed import repair_cpu_distribution
+from .mmcv_ops import UnsupportedOpError, provide_mmcv_ops
+
+__all__ = ["UnsupportedOpError", "repair_openmmlab"]
+
+
+def repair_openmmlab() -> None:
+    """Provide mmcv's operators and CPU-only distributed training where they lack.
+
+    Call it before ``mmdet.models`` or ``mmcv.ops`` is imported. Calling it again
+    changes nothing.
+    """
+    provide_mmcv_ops()
+    repair_cpu_distribution()

@@ -1,0 +1,58 @@
+"""What every tool does around its work: report a user's mistake in one sentence."""
+
+import sys
+from collections.abc import Callable
+
+from ..errors import UserError
+from .console import is_first_process
+
+STATUS_USER_ERROR = 2
+STATUS_INTERRUPTED = 130
+
+
+def user_error_in(error: BaseException | None) -> UserError | None:
+    """Return the user's mistake that ``error`` is, or was raised ``from``.
+
+    Libraries wrap what a constructor raises. Only explicit causes are followed: an
+    exception that merely happened while a mistake was being handled is a bug.
+    """
+    while error is not None:
+        if isinstance(error, UserError):
+            return error
+        error = error.__cause__
+    return None
+
+
+def sentence_of(error: UserError) -> str:
+    """Return the message on one line.
+
+    A DataLoader worker's exception comes back with the worker's traceback around it;
+    the sentence is what follows the class name on the last line.
+    """
+    text = str(error).strip()
+    if "Original Traceback" in text:
+        text = text.splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split())
+
+
+def run_tool(work: Callable[..., object], *arguments: object) -> int:
+    """Run ``work(*arguments)`` and return the exit status of the tool.
+
+    A user's mistake prints ``error: <sentence>`` to stderr and gives 2, Ctrl-C gives
+    130, and every other exception passes through: it is a bug and keeps its traceback.
+    """
+    try:
+        work(*arguments)
+    except KeyboardInterrupt:
+        if is_first_process():
+            print("\ninterrupted", file=sys.stderr)
+        return STATUS_INTERRUPTED
+    except Exception as error:
+        mistake = user_error_in(error)
+        if mistake is None:
+            raise
+        if is_first_process():
+            sys.stdout.flush()
+            print(f"error: {sentence_of(mistake)}", file=sys.stderr, flush=True)
+        return STATUS_USER_ERROR
+    return 0

@@ -1,0 +1,86 @@
+"""The options the tools share, and the parsing of KEY=VALUE."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from mmengine.config import DictAction
+
+from ..errors import OptionError
+
+LATEST = "latest"
+"""The value of ``Options.resume`` for a bare ``--resume``."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a command line asks of a config; the defaults ask nothing.
+
+    Precedence: these named options, over ``cfg_options``, over the config file.
+
+    Attributes:
+        cfg_options: Dotted config keys and their new values.
+        data_root: Folder in COCO layout that every dataset of the config is pointed at.
+        backbone_weights: ``timm://NAME``, a file, or ``none`` to start from scratch.
+        work_dir: Where logs and checkpoints go.
+        amp: Train in mixed precision (float16 on a GPU, bfloat16 on a CPU).
+        resume: ``latest``, or the checkpoint to continue from.
+        auto_scale_lr: Scale the learning rate with the total batch size.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        vis: ``tensorboard`` or ``wandb``: also send the curves there.
+    """
+
+    cfg_options: Mapping[str, Any] = field(default_factory=dict)
+    data_root: str | None = None
+    backbone_weights: str | None = None
+    work_dir: str | None = None
+    amp: bool = False
+    resume: str | None = None
+    auto_scale_lr: bool = False
+    launcher: str | None = None
+    vis: str | None = None
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Options:
+        """Take from parsed ``arguments`` whatever they share with this class.
+
+        Raises:
+            OptionError: An item of ``--cfg-options`` is not KEY=VALUE.
+        """
+        given = {
+            one.name: getattr(arguments, one.name)
+            for one in fields(cls)
+            if getattr(arguments, one.name, None) is not None
+        }
+        if "cfg_options" in given:
+            given["cfg_options"] = parse_assignments(given["cfg_options"])
+        return cls(**given)
+
+
+def parse_assignments(items: Sequence[str]) -> dict[str, Any]:
+    """Parse ``KEY=VALUE`` strings by the rules of mmengine's ``DictAction``.
+
+    Raises:
+        OptionError: An item has no ``=``, no key, or brackets that do not match.
+    """
+    for item in items:
+        key, equals, _ = item.partition("=")
+        if not equals or not all(key.split(".")):
+            raise OptionError(
+                f"--cfg-options takes KEY=VALUE pairs separated by blanks, but got "
+                f"{item!r}."
+            )
+    # mmengine offers its parser only as an argparse action.
+    parsed = argparse.Namespace()
+    action = DictAction(option_strings=[], dest="cfg_options", nargs="+")
+    try:
+        action(argparse.ArgumentParser(), parsed, list(items))
+    except AssertionError as error:
+        raise OptionError(
+            f"The brackets of a list in --cfg-options {' '.join(items)!r} do not "
+            f'match; write lists without blanks, as in key="[a,b]".'
+        ) from error
+    return parsed.cfg_options

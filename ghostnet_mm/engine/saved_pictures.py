@@ -1,0 +1,53 @@
+"""Writes test pictures with their detections drawn in."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ..evaluation.detection_grid import draw_detections
+
+
+@HOOKS.register_module()
+class SavePictures(Hook):
+    """Saves every test picture, annotated, under its own name.
+
+    Args:
+        folder: Where to; made when the first picture is written.
+        threshold: Detections with a lower score are left out.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(self, folder: str, threshold: float = 0.3):
+        self.folder = Path(folder)
+        self.threshold = threshold
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence | None = None,
+    ) -> None:
+        """Draw the detections of one batch."""
+        classes = runner.test_evaluator.dataset_meta["classes"]
+        for sample in outputs or ():
+            found = sample.pred_instances.cpu().numpy()
+            picture = draw_detections(
+                cv2.imread(sample.img_path),
+                found.bboxes,
+                found.labels,
+                found.scores,
+                classes,
+                self.threshold,
+                found.masks if "masks" in found else None,
+            )
+            self.folder.mkdir(parents=True, exist_ok=True)
+            target = self.folder / os.path.basename(sample.img_path)
+            cv2.imwrite(str(target), picture)

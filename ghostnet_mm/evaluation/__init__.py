@@ -1,0 +1,1 @@
+"""COCO tables and pictures of what a detector found."""

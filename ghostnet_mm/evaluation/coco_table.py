@@ -1,0 +1,143 @@
+"""COCO results as tables to read, overall and per class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+METRIC_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
+RECALL_ITEM = "AR@100"
+COLUMNS = {
+    "mAP": "AP",
+    "mAP_50": "AP50",
+    "mAP_75": "AP75",
+    "mAP_s": "AP small",
+    "mAP_m": "AP medium",
+    "mAP_l": "AP large",
+    RECALL_ITEM: "AR",
+}
+TASKS = {"bbox": "boxes", "segm": "masks"}
+CLASS_SUFFIX = "_precision"
+NOTHING_FOUND = "AP 0.000, for the detector found nothing on any image"
+
+
+def ask_for_full_table(evaluator: Any) -> None:
+    """Make the ``CocoMetric`` configs in ``evaluator`` compute what the table shows.
+
+    Average recall and the AP of each class are off by default. An evaluator that
+    chose its own ``metric_items`` keeps them.
+
+    Args:
+        evaluator: An evaluator config or a list of them; changed in place.
+    """
+    for one in evaluator if isinstance(evaluator, list) else [evaluator]:
+        if str(one.get("type")).rpartition(".")[2] != "CocoMetric":
+            continue
+        metrics = one.get("metric", "bbox")
+        metrics = [metrics] if isinstance(metrics, str) else metrics
+        if not set(metrics) <= set(TASKS):
+            continue
+        one["classwise"] = True
+        # The item's name is fixed in mmdet, the number of detections is not.
+        counts_100 = one.get("proposal_nums", [100])[0] == 100
+        if one.get("metric_items") is None and counts_100:
+            one["metric_items"] = [*METRIC_ITEMS, RECALL_ITEM]
+
+
+def take_class_scores(
+    metrics: MutableMapping[str, float], classes: Sequence[str]
+) -> dict[str, float]:
+    """Move the per-class AP out of mmdet's metrics.
+
+    Eighty more scalars would drown the overall ones in logs and curves, and
+    ``save_best='auto'`` takes whichever comes first.
+
+    Args:
+        metrics: What the evaluator returned; changed in place.
+        classes: The class names.
+
+    Returns:
+        AP of each class that was evaluated, NaN where there was nothing to find.
+    """
+    scores = {}
+    for name in classes:
+        for key in [k for k in metrics if k.endswith(f"/{name}{CLASS_SUFFIX}")]:
+            scores[name] = float(metrics.pop(key))
+    return scores
+
+
+def overall_table(metrics: Mapping[str, float]) -> str:
+    """Return the table of AP and AR, one row per task; empty if there is none.
+
+    Args:
+        metrics: mmdet's metrics, such as ``{"coco/bbox_mAP": 0.31}``.
+    """
+    rows = []
+    for task, title in TASKS.items():
+        found = {}
+        for key, value in metrics.items():
+            item = key.rpartition("/")[2]
+            if item.startswith(f"{task}_"):
+                found[item.removeprefix(f"{task}_")] = value
+        if found:
+            rows.append([title, *(_number(found.get(item)) for item in COLUMNS)])
+    return _layout(["COCO", *COLUMNS.values()], rows) if rows else ""
+
+
+def class_table(scores: Mapping[str, float]) -> str:
+    """Return the AP of each class, best first, classes without objects last."""
+    if not scores:
+        return ""
+    ordered = sorted(scores.items(), key=lambda one: (math.isnan(one[1]), -one[1]))
+    cells = [[name, _number(score)] for name, score in ordered]
+    # Three columns of classes, read downwards, keep 80 classes on one screen.
+    columns = 3 if len(cells) > 12 else 1
+    height = math.ceil(len(cells) / columns)
+    rows = []
+    for index in range(height):
+        picked = cells[index::height]
+        rows.append([text for cell in picked for text in cell])
+    width = 2 * columns
+    rows = [row + [""] * (width - len(row)) for row in rows]
+    return _layout(["class", "AP"] * columns, rows, left=(0, 2, 4))
+
+
+def summary(metrics: Mapping[str, float]) -> str:
+    """Return the results on one line, for the console after each validation.
+
+    mmdet gives no metrics at all where a detector found nothing.
+    """
+    if not metrics:
+        return NOTHING_FOUND
+    parts = []
+    for task, title in TASKS.items():
+        for item in ("mAP", "mAP_50"):
+            for key, value in metrics.items():
+                if key.rpartition("/")[2] == f"{task}_{item}":
+                    parts.append(f"{title} {COLUMNS[item]} {_number(value)}")
+    return "  ".join(parts) or "  ".join(
+        f"{key} {value:.3f}"
+        for key, value in metrics.items()
+        if isinstance(value, float)
+    )
+
+
+def _number(value: float | None) -> str:
+    # pycocotools gives -1 where there is no object to find.
+    return "-" if value is None or math.isnan(value) or value < 0 else f"{value:.3f}"
+
+
+def _layout(
+    header: list[str], rows: list[list[str]], left: Sequence[int] = (0,)
+) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for row in (header, *rows):
+        cells = [
+            text.ljust(width) if index in left else text.rjust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""Train a detector and evaluate it; see --help."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Train the detector of CONFIG, validate it as the config says, and print the COCO table.
+
+Named options win over --cfg-options, and these win over the file. When they change the
+backbone, the in_channels of the neck follow. Checkpoints, the dumped config and the
+full log go to the work dir."""
+
+EXAMPLES = """\
+examples:
+  python tools/train.py configs/retinanet_ghostnet_digits.py
+  python tools/train.py configs/retinanet_ghostnet_coco.py --data-root data/coco
+  python tools/train.py configs/retinanet_ghostnet_coco.py --data-root my_photos \\
+      --cfg-options model.backbone.widen_factor=1.3 train_dataloader.batch_size=8 \\
+      --backbone-weights none
+  python tools/train.py configs/retinanet_ghostnet_coco.py --resume
+  tools/dist_train.sh configs/retinanet_ghostnet_coco.py 8 --auto-scale-lr"""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", metavar="CONFIG", help="a file of configs/, or yours")
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        help="train on the COCO-layout folder DIR; class names, num_classes and the "
+        "evaluators follow",
+    )
+    parser.add_argument(
+        "--backbone-weights",
+        metavar="SOURCE",
+        help="start the backbone from timm://NAME, from a file, or from scratch (none)",
+    )
+    parser.add_argument(
+        "--work-dir", metavar="DIR", help="default: ./work_dirs/<name of the config>"
+    )
+    parser.add_argument(
+        "--amp",
+        action="store_true",
+        help="mixed precision: float16 on a GPU, bfloat16 on a CPU",
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="latest",
+        metavar="PATH",
+        help="continue from the checkpoint PATH; alone: from the latest of the work "
+        "dir, or from the beginning if there is none",
+    )
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate with the total batch size",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="change settings of the config: train_cfg.max_epochs=3, "
+        'model.backbone.out_indices="(1,2,3)"; a key that hits nothing is an error, a '
+        "new argument of a part such as model.backbone.with_cp=True is not",
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="what started the processes (default: none, a single one)",
+    )
+    parser.add_argument(
+        "--vis",
+        choices=["tensorboard", "wandb"],
+        help="also write the curves for TensorBoard or Weights & Biases",
+    )
+    return parser.parse_args(argv)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.engine.run import run_training
+
+    run_training(load_config(arguments.config, Options.from_arguments(arguments)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    arguments = parse_arguments(argv)  # before the slow imports: --help is instant
+    try:
+        from ghostnet_mm.configuration.command_line import run_tool
+    except ModuleNotFoundError as error:
+        print(
+            f"error: {error.name} is not installed; in the project's folder, run "
+            f"pip install -r requirements.txt and then pip install -e .",
+            file=sys.stderr,
+        )
+        return 2
+    return run_tool(train, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

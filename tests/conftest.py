@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+# Before any test imports mmdet: it repairs the stack.
+import ghostnet_mm  # noqa: F401
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

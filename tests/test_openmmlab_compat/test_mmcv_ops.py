@@ -98,7 +98,7 @@ def test_mmdet_can_be_imported_in_a_fresh_process():
     )
 
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == "RetinaNet"
+    assert result.stdout.splitlines()[-1] == "RetinaNet"
 
 
 def test_an_installed_extension_goes_first(tmp_path):

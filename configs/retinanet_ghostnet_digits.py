@@ -26,7 +26,8 @@ model = dict(
         norm_cfg=dict(type="BN"),
     ),
     bbox_head=dict(
-        type="RetinaHead",
+        type="RetinaSepBNHead",
+        num_ins=3,  # levels; each has its own norm statistics
         num_classes=num_classes,
         in_channels=head_channels,
         feat_channels=head_channels,
@@ -37,7 +38,7 @@ model = dict(
             type="AnchorGenerator",
             octave_base_scale=3,
             scales_per_octave=2,
-            ratios=[1.0, 2.0],
+            ratios=[1.5],
             strides=[8, 16, 32],
         ),
         bbox_coder=dict(
@@ -49,7 +50,7 @@ model = dict(
         loss_cls=dict(
             type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0
         ),
-        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
+        loss_bbox=dict(type="GIoULoss", loss_weight=1.5),
     ),
     train_cfg=dict(
         assigner=dict(
@@ -77,7 +78,7 @@ model = dict(
 dataset_type = "CocoDataset"
 data_root = "{{$DIGITS_ROOT:data/digits/}}"
 metainfo = dict(classes=tuple("0123456789"))
-image_scale = (256, 256)
+image_scale = (160, 160)
 
 train_pipeline = [
     dict(type="LoadImageFromFile", backend_args=None),
@@ -96,7 +97,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=16,
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
@@ -134,7 +135,7 @@ val_evaluator = dict(
 test_evaluator = val_evaluator
 
 # schedule
-max_epochs = 8
+max_epochs = 7
 train_cfg = dict(
     type="EpochBasedTrainLoop", max_epochs=max_epochs, val_interval=max_epochs
 )
@@ -142,8 +143,9 @@ val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=0.002, weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+    optimizer=dict(type="AdamW", lr=0.003, weight_decay=0.05),
+    # The levels share convolutions, which would be listed once for each.
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, bypass_duplicate=True),
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [

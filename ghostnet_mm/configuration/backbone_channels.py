@@ -75,7 +75,7 @@ def match_channels(model: dict[str, Any], file_model: Mapping[str, Any]) -> str 
     if stated is None:
         deepest_first = consumer["type"] in DEEPEST_FIRST
         return _set(consumer, place, channels[::-1] if deepest_first else channels)
-    if _agrees(stated, channels):
+    if _in_order(stated, channels):
         return None
 
     file_consumer = _consumer(file_model)[1] or {}
@@ -86,11 +86,15 @@ def match_channels(model: dict[str, Any], file_model: Mapping[str, Any]) -> str 
         if untouched and file_model["backbone"] != model["backbone"]
         else channels
     )
-    if untouched and _agrees(file_stated, file_channels):
-        if isinstance(file_stated, int):
-            return _set(consumer, place, channels[-1])
-        reverse = _is_deepest_first(consumer, file_stated, file_channels)
-        return _set(consumer, place, channels[::-1] if reverse else channels)
+    if untouched and _in_order(file_stated, file_channels):
+        new = channels[-1] if isinstance(file_stated, int) else channels
+        return _set(consumer, place, new)
+    file_reverses = untouched and _in_order(file_stated, file_channels[::-1])
+    if file_reverses or consumer["type"] in DEEPEST_FIRST:
+        if _in_order(stated, channels[::-1]):
+            return None
+        if file_reverses:
+            return _set(consumer, place, channels[::-1])
     raise OptionError(
         f"{place}.in_channels is {_plain(stated)}, but model.backbone returns "
         f"{list(channels)} channels; leave {place}.in_channels out or set it to None "
@@ -118,18 +122,10 @@ def _takes_in_channels(consumer: Mapping[str, Any]) -> bool:
     return kind is not None and "in_channels" in inspect.signature(kind).parameters
 
 
-def _agrees(stated: Any, channels: Channels) -> bool:
+def _in_order(stated: Any, channels: Channels) -> bool:
     if isinstance(stated, int):
         return stated == channels[-1]
-    return tuple(stated) in (channels, channels[::-1])
-
-
-def _is_deepest_first(
-    consumer: Mapping[str, Any], stated: Sequence[int], channels: Channels
-) -> bool:
-    if channels == channels[::-1]:
-        return consumer["type"] in DEEPEST_FIRST
-    return tuple(stated) == channels[::-1]
+    return tuple(stated) == channels
 
 
 def _set(consumer: dict[str, Any], place: str, channels: Channels | int) -> str:

@@ -41,16 +41,24 @@ def _value(node: ast.expr) -> Any:
         return [_value(item) for item in node.elts]
     if isinstance(node, ast.Tuple):
         return tuple(_value(item) for item in node.elts)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "dict" and not node.args:
-            names = [keyword.arg for keyword in node.keywords]
-            if None not in names:
-                return {k.arg: _value(k.value) for k in node.keywords}
+    if isinstance(node, ast.Call) and _is_plain_dict(node):
+        # mmengine writes keys that are no names as dict({'a.b': 1}).
+        items = _value(node.args[0]) if node.args else {}
+        return {**items, **{one.arg: _value(one.value) for one in node.keywords}}
     try:
         return ast.literal_eval(node)
     except ValueError:
         text = ast.unparse(node)
         raise _refused(f"line {node.lineno} holds {text[:60]!r}") from None
+
+
+def _is_plain_dict(call: ast.Call) -> bool:
+    return (
+        isinstance(call.func, ast.Name)
+        and call.func.id == "dict"
+        and all(keyword.arg is not None for keyword in call.keywords)
+        and (not call.args or [type(one) for one in call.args] == [ast.Dict])
+    )
 
 
 def _refused(reason: str) -> OptionError:

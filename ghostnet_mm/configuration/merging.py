@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from ..datasets.coco_layout import point_config_at
 from ..errors import CheckpointError, OptionError
@@ -50,6 +51,8 @@ def load_config(
 
 def apply_options(cfg: Config, options: Options, training: bool = True) -> Config:
     """Apply ``options`` to ``cfg``, in place, and return it; see `load_config`."""
+    # Parts of a model are looked up in mmdet's registry.
+    init_default_scope(cfg.get("default_scope") or "mmdet")
     file_model = copy.deepcopy(cfg.model)
     _merge_assignments(cfg, options)
     if options.data_root is not None:

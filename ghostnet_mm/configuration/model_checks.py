@@ -34,13 +34,18 @@ def check_model(model: Mapping[str, Any]) -> nn.Module:
     if returned is not None:
         for place, expected, all_levels in _expected_strides(detector):
             seen = returned if all_levels else returned[: len(expected)]
-            if seen != expected:
+            if len(seen) != len(expected) or (_exact(expected) and seen != expected):
                 raise OptionError(
                     f"{place} expects maps of strides {expected}, but the backbone and "
                     f"neck return strides {returned}; change {place}, "
                     f"model.backbone.out_indices or model.neck.num_outs."
                 )
     return detector
+
+
+def _exact(strides: Sequence[int]) -> bool:
+    """Whether strides are meant to the pixel; SSD's are quotients of its image size."""
+    return all(stride & (stride - 1) == 0 for stride in strides)
 
 
 def _returned_strides(detector: nn.Module) -> list[int] | None:

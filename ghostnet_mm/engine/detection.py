@@ -18,7 +18,6 @@ from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import nn
 
 from ..configuration import Options, apply_options
@@ -93,7 +92,6 @@ def load_detector(
     """
     weights, meta = read_detector_weights(checkpoint)
     cfg = read_config(config) if config is not None else _stored(meta, checkpoint)
-    init_default_scope(cfg.get("default_scope") or "mmdet")
     class_names = _class_names(meta, cfg)
     apply_options(cfg, options or Options(), training=False)
     model = MODELS.build(copy.deepcopy(cfg.model))

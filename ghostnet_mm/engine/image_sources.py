@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,9 @@ import numpy as np
 
 from ..errors import DataError
 
-# OpenCV reads these once; without them its backends print their own, longer stories
-# about a damaged film or a camera that is not there.
+# Read once by OpenCV's part that calls FFmpeg, which would tell its own story about a
+# damaged film.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
@@ -80,8 +80,9 @@ class VideoFrames:
         self.source = source
         is_camera = isinstance(source, int)
         self.name = f"camera {source}" if is_camera else f"video {source}"
-        self._capture = cv2.VideoCapture(source if is_camera else str(source))
-        read, self._first = self._capture.read()
+        with _opencv_silent():
+            self._capture = cv2.VideoCapture(source if is_camera else str(source))
+            read, self._first = self._capture.read()
         if not read:
             advice = "check its index" if is_camera else "convert it to MP4 or AVI"
             raise DataError(f"The {self.name} cannot be read; {advice}.")
@@ -145,6 +146,17 @@ def read_image(path: Path) -> np.ndarray:
             f"or remove it."
         )
     return pixels
+
+
+@contextmanager
+def _opencv_silent() -> Iterator[None]:
+    logging = cv2.utils.logging
+    before = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
 
 
 def _images_below(folder: Path) -> list[Path]:

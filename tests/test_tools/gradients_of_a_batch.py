@@ -10,13 +10,14 @@ import os
 import sys
 
 import torch
+from running_tools import TINY
+
+# First: it makes mmdet importable where mmcv is not compiled.
+from ghostnet_mm.configuration import Options, load_config  # isort: skip
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.dist import get_rank, get_world_size, init_dist
 from mmengine.model import MMDistributedDataParallel
-from running_tools import TINY
-
-from ghostnet_mm.configuration import Options, load_config
 
 
 def batch_of_two() -> dict:

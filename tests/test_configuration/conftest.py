@@ -1,0 +1,12 @@
+"""The tiny detector of the tool tests, as a config to change."""
+
+from pathlib import Path
+
+import pytest
+
+TINY = Path(__file__).parents[1] / "test_tools" / "tiny_detector.py"
+
+
+@pytest.fixture
+def tiny() -> Path:
+    return TINY

@@ -1,0 +1,200 @@
+"""The neck's in_channels against what the built backbone really returns."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+
+from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.configuration.backbone_channels import (
+    backbone_channels,
+    match_channels,
+)
+from ghostnet_mm.errors import OptionError
+
+
+def returned(backbone):
+    """The channels of a real forward, without the meta device."""
+    module = MODELS.build(dict(backbone))
+    module.eval()
+    with torch.no_grad():
+        return [one.shape[1] for one in module(torch.zeros(1, 3, 64, 64))]
+
+
+def load(tiny, **assignments):
+    keys = {key.replace("__", "."): value for key, value in assignments.items()}
+    return load_config(tiny, Options(cfg_options=keys)).model
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"widen_factor": 1.0},
+        {"widen_factor": 1.3},
+        {"type": "GhostNetV2"},
+        {"type": "GhostNetV3", "widen_factor": 1.0},
+        {"frozen_stages": 2},
+    ],
+)
+def test_the_neck_follows_the_backbone(tiny, options):
+    keys = {f"model.backbone.{key}": value for key, value in options.items()}
+    model = load_config(tiny, Options(cfg_options=keys)).model
+    assert model.neck.in_channels == returned(model.backbone)
+
+
+def test_other_levels_need_other_strides(tiny):
+    with pytest.raises(OptionError, match=r"\[8, 16.*\[4, 8, 16, 32, 64\]"):
+        load(tiny, model__backbone__out_indices=(0, 1, 2))
+    model = load(
+        tiny,
+        model__backbone__out_indices=(0, 1, 2),
+        model__bbox_head__anchor_generator__strides=[4, 8, 16, 32, 64],
+    )
+    assert model.neck.in_channels == [12, 20, 56]
+
+
+def test_another_number_of_levels(tiny):
+    model = load(
+        tiny,
+        model__backbone__out_indices=(2, 3),
+        model__neck__num_outs=4,
+        model__bbox_head__anchor_generator__strides=[16, 32, 64, 128],
+    )
+    assert model.neck.in_channels == [56, 80]
+
+
+def test_channels_left_to_the_backbone(tiny):
+    model = load(tiny, model__neck__in_channels=None)
+    assert list(model.neck.in_channels) == [20, 56, 80]
+
+
+@pytest.mark.parametrize("given", [[56, 80], [20, 56, 81], [80, 56, 20], 80])
+def test_channels_stated_on_purpose(tiny, given):
+    with pytest.raises(OptionError, match="in_channels"):
+        load(tiny, model__neck__in_channels=given)
+
+
+def test_an_error_names_both_lists(tiny):
+    with pytest.raises(OptionError) as caught:
+        load(
+            tiny,
+            model__neck__in_channels=[24, 56, 80],
+            model__backbone__widen_factor=1.0,
+        )
+    assert "[24, 56, 80]" in str(caught.value)
+    assert "[40, 112, 160]" in str(caught.value)
+
+
+def test_a_file_whose_own_channels_disagree(tiny, tmp_path):
+    config = tmp_path / "wrong.py"
+    config.write_text(
+        f"_base_ = {str(tiny)!r}\nmodel = dict(neck=dict(in_channels=[1, 2, 3]))"
+    )
+    with pytest.raises(OptionError, match=r"\[1, 2, 3\].*\[20, 56, 80\]"):
+        load_config(config)
+
+
+def yolov3(in_channels, **backbone):
+    return dict(
+        backbone=dict(type="GhostNet", out_indices=(1, 2, 3), **backbone),
+        neck=dict(
+            type="YOLOV3Neck",
+            num_scales=3,
+            in_channels=in_channels,
+            out_channels=[96, 96, 96],
+        ),
+    )
+
+
+def test_yolov3_lists_the_deepest_map_first():
+    model = yolov3([160, 112, 40], widen_factor=0.5)
+    match_channels(model, yolov3([160, 112, 40], widen_factor=1.0))
+    assert model["neck"]["in_channels"] == [80, 56, 20]
+    model = yolov3([80, 56, 20], widen_factor=0.5)
+    match_channels(model, yolov3([160, 112, 40]))
+    assert model["neck"]["in_channels"] == [80, 56, 20]
+    model = yolov3(None, widen_factor=0.5)
+    match_channels(model, yolov3(None))
+    assert tuple(model["neck"]["in_channels"]) == (80, 56, 20)
+
+
+def test_the_first_of_several_necks_counts():
+    def model(widen_factor):
+        return dict(
+            backbone=dict(type="GhostNet", widen_factor=widen_factor),
+            neck=[
+                dict(type="FPN", in_channels=[24, 40, 112, 160], out_channels=8),
+                dict(type="BFP", in_channels=8, num_levels=5),
+            ],
+        )
+
+    changed = model(0.5)
+    match_channels(changed, model(1.0))
+    assert changed["neck"][0]["in_channels"] == [12, 20, 56, 80]
+    assert changed["neck"][1]["in_channels"] == 8
+
+
+def test_a_neck_that_takes_the_deepest_map_only():
+    def model(widen_factor):
+        return dict(
+            backbone=dict(type="GhostNet", widen_factor=widen_factor, out_indices=(3,)),
+            neck=dict(type="DilatedEncoder", in_channels=160),
+        )
+
+    changed = model(0.5)
+    match_channels(changed, model(1.0))
+    assert changed["neck"]["in_channels"] == 80
+
+
+def test_a_head_without_a_neck_follows():
+    def model(widen_factor):
+        return dict(
+            backbone=dict(type="GhostNet", widen_factor=widen_factor, out_indices=(2,)),
+            bbox_head=dict(type="RetinaHead", num_classes=3, in_channels=112),
+        )
+
+    changed = model(0.5)
+    match_channels(changed, model(1.0))
+    assert changed["bbox_head"]["in_channels"] == 56
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        dict(type="ResNet", depth=18),
+        dict(type="ResNet", depth=50, out_indices=(1, 3)),
+        dict(type="MobileNetV2", out_indices=(2, 4, 6)),
+        dict(type="CSPDarknet", deepen_factor=0.33, widen_factor=0.375),
+        dict(type="SwinTransformer", embed_dims=24, depths=(1, 1, 1, 1)),
+    ],
+)
+def test_channels_of_foreign_backbones(backbone):
+    assert list(backbone_channels(backbone)) == returned(backbone)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "retinanet/retinanet_r18_fpn_1x_coco.py",
+        "retinanet/retinanet_r50_fpn_1x_coco.py",
+        "yolo/yolov3_d53_8xb8-320-273e_coco.py",
+        "yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py",
+        "yolox/yolox_nano_8xb8-300e_coco.py",
+        "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
+        "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
+        "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
+        "ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py",
+        "yolof/yolof_r50-c5_8xb8-1x_coco.py",
+        "centernet/centernet_r18_8xb16-crop512-140e_coco.py",
+        "libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco.py",
+        "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
+        "deformable_detr/deformable-detr_r50_16xb2-50e_coco.py",
+        "tood/tood_r50_fpn_1x_coco.py",
+    ],
+)
+def test_mmdets_own_recipes_pass_unchanged(name, tmp_path):
+    config = tmp_path / "recipe.py"
+    config.write_text(f"_base_ = 'mmdet::{name}'")
+    before = Config.fromfile(config).model.to_dict()
+    assert load_config(config, training=False).model.to_dict() == before

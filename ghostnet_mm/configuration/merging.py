@@ -98,6 +98,7 @@ def _set_backbone_weights(cfg: Config, source: str) -> None:
         )
     if source == "none":
         backbone["init_cfg"] = None
+        _unfreeze(backbone)
         return
     if "://" not in source:
         source = os.path.expanduser(source)
@@ -107,6 +108,21 @@ def _set_backbone_weights(cfg: Config, source: str) -> None:
                 f"timm://NAME, or none to train from scratch."
             )
     backbone["init_cfg"] = dict(type="Pretrained", checkpoint=source)
+
+
+def _unfreeze(backbone: dict[str, Any]) -> None:
+    """Let a backbone without pretrained weights learn all it has to."""
+    frozen = {"norm_eval": False, "frozen_stages": -1}
+    changed = [
+        key for key, value in frozen.items() if backbone.get(key, value) != value
+    ]
+    for key in changed:
+        backbone[key] = frozen[key]
+    if changed:
+        tell(
+            "training the backbone from scratch: "
+            + ", ".join(f"{key}={frozen[key]}" for key in changed)
+        )
 
 
 def _set_work_dir(cfg: Config, options: Options, training: bool) -> None:

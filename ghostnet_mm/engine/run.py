@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -243,16 +243,18 @@ def _last_scores(runner: Runner) -> dict[str, float]:
 @contextmanager
 def _new_work_dir_removed_on_mistake(work_dir: str) -> Iterator[None]:
     """Leave no empty run behind when a mistake shows only once the runner is built."""
-    existing = Path(work_dir).resolve()
-    topmost = existing
-    while not topmost.parent.exists():
-        topmost = topmost.parent
-    is_new = not existing.exists()
+    folder = Path(work_dir).resolve()
+    is_new = not folder.exists()
+    new_parents = [parent for parent in folder.parents if not parent.exists()]
     try:
         yield
     except (OptionError, DataError, CheckpointError):
-        if is_new and is_first_process() and not any(existing.glob("*.pth")):
-            shutil.rmtree(topmost, ignore_errors=True)
+        if is_new and is_first_process() and not any(folder.glob("*.pth")):
+            shutil.rmtree(folder, ignore_errors=True)
+            # Another run may have moved into a parent meanwhile: only empty ones go.
+            for parent in new_parents:
+                with suppress(OSError):
+                    parent.rmdir()
         raise
 
 

@@ -32,6 +32,16 @@ def test_backbone_weights_name_a_source(tiny, tmp_path):
         assert cfg.model.backbone.init_cfg == dict(type="Pretrained", checkpoint=source)
 
 
+def test_from_scratch_nothing_stays_frozen(project_root):
+    # Fixed random statistics and frozen random layers would learn nothing.
+    main = project_root / "configs" / "retinanet_ghostnet_coco.py"
+    assert load_config(main).model.backbone.norm_eval
+    frozen = {"model.backbone.frozen_stages": 1}
+    cfg = load_config(main, Options(cfg_options=frozen, backbone_weights="none"))
+    assert not cfg.model.backbone.norm_eval
+    assert cfg.model.backbone.frozen_stages == -1
+
+
 def test_a_test_logs_below_the_run(tiny):
     cfg = load_config(tiny, training=False)
     assert cfg.work_dir == "./work_dirs/tiny_detector/test"

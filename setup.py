@@ -47,6 +47,6 @@ setup(
         ],
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
-        "test": ["pytest>=8", "ruff"],
+        "test": ["pytest>=8", "pytest-xdist", "ruff"],
     },
 )

@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Two test processes and their children share the cores; threads would only wait for
+# each other. Set before torch is imported anywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm

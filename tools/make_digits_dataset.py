@@ -18,7 +18,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--num-train",
         type=int,
-        default=1600,
+        default=1700,
         help="number of training images (default: %(default)s)",
     )
     parser.add_argument(

@@ -85,7 +85,6 @@ def test_parts_add_up_to_what_pytorch_counts(family, project_root):
         "backbone: stage 1 (stride 4)",
         "backbone: stage 2 (stride 8)",
         "backbone: stage 3 (stride 16)",
-        "backbone: stage 4 (stride 32)",
         "neck",
         "bbox_head",
     ]

@@ -7,6 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
+from mmengine.logging import MessageHub
 
 from ghostnet_mm.configuration import Options, load_config
 
@@ -17,6 +18,8 @@ COCO_CONFIGS = [path for path in CONFIGS if path.stem.endswith("_coco")]
 @pytest.fixture(autouse=True)
 def _registered():
     register_all_modules()
+    # A runner counts iterations here; YOLOX's multi-scale training reads it.
+    MessageHub.get_current_instance().update_info("iter", 0)
 
 
 def build(path, **cfg_options):

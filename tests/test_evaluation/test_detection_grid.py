@@ -213,7 +213,9 @@ class PerfectDetector:
 def test_a_perfect_detector_gives_equal_halves(digits, tmp_path):
     # The pipeline resizes: a drawing in the wrong pixels would not line up.
     from mmdet.datasets import CocoDataset
+    from mmdet.utils import register_all_modules
 
+    register_all_modules()
     dataset = CocoDataset(
         data_root=str(digits),
         ann_file="annotations/instances_val2017.json",
@@ -221,10 +223,10 @@ def test_a_perfect_detector_gives_equal_halves(digits, tmp_path):
         metainfo=dict(classes=tuple("0123456789")),
         test_mode=True,
         pipeline=[
-            dict(type="mmdet.LoadImageFromFile"),
-            dict(type="mmdet.LoadAnnotations", with_bbox=True),
-            dict(type="mmdet.Resize", scale=(160, 160), keep_ratio=True),
-            dict(type="mmdet.PackDetInputs"),
+            dict(type="LoadImageFromFile"),
+            dict(type="LoadAnnotations", with_bbox=True),
+            dict(type="Resize", scale=(160, 160), keep_ratio=True),
+            dict(type="PackDetInputs"),
         ],
     )
     detector = PerfectDetector()

@@ -19,7 +19,7 @@ WORK_DIR := work_dirs/retinanet_ghostnet_digits
 
 install: $(PROJECT_DONE)
 
-$(REQUIREMENTS_DONE): requirements.txt setup.py
+$(REQUIREMENTS_DONE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "error: Python 3.10 or newer is needed; choose one with make PYTHON=python3.12" >&2; exit 2; }
 	@echo "Installing the pinned requirements into $(VENV) (a few minutes the first time)"
@@ -28,7 +28,9 @@ $(REQUIREMENTS_DONE): requirements.txt setup.py
 	@# Machines without a desktop may lack the libGL that opencv-python loads.
 	@$(RUN) -c 'import cv2' 2>/dev/null || { \
 		$(RUN) -m pip uninstall --quiet --yes opencv-python; \
-		$(RUN) -m pip install --quiet "$$(sed -n 's/^opencv-python==/opencv-python-headless==/p' requirements.txt)"; }
+		$(RUN) -m pip install --quiet --force-reinstall --no-deps "$$(sed -n 's/^opencv-python==/opencv-python-headless==/p' requirements.txt)"; }
+	@$(RUN) -c 'import cv2'
+	@rm -f $(VENV)/.requirements-*
 	@touch $@
 
 # An environment may be shared by several checkouts; the last one to install owns it.
@@ -54,4 +56,4 @@ format: install
 	$(RUN) -m ruff format .
 
 clean:
-	rm -rf $(VENV) work_dirs data build *.egg-info
+	rm -rf $(VENV) $(DIGITS) $(WORK_DIR) build *.egg-info

@@ -75,7 +75,7 @@ model = dict(
 
 # data
 dataset_type = "CocoDataset"
-data_root = "{{$DIGITS_ROOT:data/digits/}}"
+data_root = "{{$DIGITS_ROOT:data/digits}}".rstrip("/") + "/"
 metainfo = dict(classes=tuple("0123456789"))
 image_scale = (192, 192)
 

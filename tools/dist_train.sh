@@ -31,6 +31,12 @@ else
         --master-addr "$MASTER_ADDR" --master-port "${MASTER_PORT:-29500}")
 fi
 
+# The environment that make installs, unless another one is active.
+local_python="$(dirname "$0")/../.venv/bin/python"
+if [ -z "${PYTHON:-}" ] && [ -z "${VIRTUAL_ENV:-}" ] && [ -x "$local_python" ]; then
+    PYTHON=$local_python
+fi
+
 exec "${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" \
     --nproc-per-node "$processes" "$(dirname "$0")/train.py" "$config" \
     --launcher pytorch "$@"

@@ -3,9 +3,6 @@
 import argparse
 import sys
 
-from ghostnet_mm.datasets.digits import make_digits_dataset
-from ghostnet_mm.errors import UserError
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
@@ -18,7 +15,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--num-train",
         type=int,
-        default=1700,
+        default=1500,
         help="number of training images (default: %(default)s)",
     )
     parser.add_argument(
@@ -54,6 +51,12 @@ def show_progress(done: int, total: int) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Make the dataset and return the exit status."""
     args = parse_args(argv)
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.datasets.digits import make_digits_dataset
+    from ghostnet_mm.errors import UserError
+
     try:
         folder = make_digits_dataset(
             args.out_dir,

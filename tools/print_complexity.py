@@ -59,6 +59,9 @@ def print_complexity(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit status."""
     arguments = parse_arguments(argv)
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
     from ghostnet_mm.configuration.command_line import run_tool
 
     return run_tool(print_complexity, arguments)

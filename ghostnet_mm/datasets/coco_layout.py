@@ -153,7 +153,10 @@ def _find_splits(root: Path, training: bool) -> dict[str, CocoSplit]:
                 f"file such as {examples}."
             )
     contents = {
-        split: read_coco(root / found[0]) for split, found in files.items() if found
+        split: read_coco(root / found[0])
+        for split, found in files.items()
+        # Reading the training boxes takes long where only others are needed.
+        if found and (training or split != "train")
     }
     placeholders = _unused_parents(list(contents.values()))
     splits = {}

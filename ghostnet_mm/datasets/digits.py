@@ -33,7 +33,7 @@ MIN_IMAGE_SIZE = 64
 
 def make_digits_dataset(
     out_dir: str | os.PathLike,
-    num_train: int = 1700,
+    num_train: int = 1500,
     num_val: int = 200,
     image_size: int = 256,
     seed: int = 0,

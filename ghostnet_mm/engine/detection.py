@@ -76,6 +76,7 @@ def load_detector(
     config: str | os.PathLike | None = None,
     options: Options | None = None,
     device: str | None = None,
+    training: bool = False,
 ) -> Detector:
     """Load a detector from a checkpoint of ``tools/train.py``.
 
@@ -85,6 +86,7 @@ def load_detector(
             as data, never executed.
         options: Changes to the config.
         device: Such as ``cuda:0``; the default is the first GPU, or the CPU.
+        training: Whether ``options.data_root`` is needed for the training split too.
 
     Raises:
         CheckpointError: The checkpoint is unusable or of another architecture.
@@ -93,7 +95,7 @@ def load_detector(
     weights, meta = read_detector_weights(checkpoint)
     cfg = read_config(config) if config is not None else _stored(meta, checkpoint)
     class_names = _class_names(meta, cfg)
-    apply_options(cfg, options or Options(), training=False)
+    apply_options(cfg, options or Options(), training=training)
     model = MODELS.build(copy.deepcopy(cfg.model))
     check_fit(model, weights, checkpoint)
     model.load_state_dict(weights, strict=False)  # strict but for BN's counters
@@ -134,6 +136,8 @@ def detect_all(
         DataError: The source, or one of its pictures, cannot be read.
     """
     pictures = open_source(source)
+    if not pictures.is_video:
+        _refuse_overwriting(Path(out_dir), pictures.root)
     with finished_folder(out_dir) as folder:
         writer = _VideoWriter(folder, pictures) if pictures.is_video else None
         line, results, started = StatusLine(), [], time.monotonic()
@@ -169,6 +173,13 @@ def detect_all(
         f"(reading and drawing included): {target}"
     )
     return target
+
+
+def _refuse_overwriting(out_dir: Path, folder: Path) -> None:
+    if out_dir.expanduser().resolve() == folder.resolve():
+        raise OptionError(
+            f"--out {out_dir} is the folder of the pictures themselves; name another."
+        )
 
 
 def _stored(meta: Mapping[str, Any], checkpoint: str | os.PathLike) -> Config:

@@ -44,7 +44,7 @@ def draw_validation_grid(
     if num_images < 1:
         raise OptionError("--num-images must be 1 or more.")
     checkpoint = _checkpoint_file(Path(checkpoint))
-    detector = load_detector(checkpoint, config, options)
+    detector = load_detector(checkpoint, config, options, training=split == "train")
     cfg = detector.model.cfg
     if cfg.get("val_dataloader") is None:
         raise OptionError("The config has no val_dataloader to take images from.")

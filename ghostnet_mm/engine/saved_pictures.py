@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ..errors import OptionError
 from ..evaluation.detection_grid import draw_detections
 
 
@@ -39,6 +40,12 @@ class SavePictures(Hook):
         classes = runner.test_evaluator.dataset_meta["classes"]
         for sample in outputs or ():
             found = sample.pred_instances.cpu().numpy()
+            target = self.folder / os.path.basename(sample.img_path)
+            if target.resolve() == Path(sample.img_path).resolve():
+                raise OptionError(
+                    f"--show-dir {self.folder} is the folder of the pictures "
+                    "themselves; name another."
+                )
             picture = draw_detections(
                 cv2.imread(sample.img_path),
                 found.bboxes,
@@ -49,5 +56,4 @@ class SavePictures(Hook):
                 found.masks if "masks" in found else None,
             )
             self.folder.mkdir(parents=True, exist_ok=True)
-            target = self.folder / os.path.basename(sample.img_path)
             cv2.imwrite(str(target), picture)

@@ -1,0 +1,17 @@
+"""What a tool says where the project or its requirements are not installed."""
+
+import importlib.util
+import sys
+
+
+def exit_unless_installed() -> None:
+    """End with one sentence and status 2 instead of an import's traceback."""
+    for package in ("torch", "mmdet", "ghostnet_mm"):
+        if importlib.util.find_spec(package) is None:
+            print(
+                f"error: {package} is not installed; activate the environment "
+                "(. .venv/bin/activate), or in the project's folder run "
+                "pip install -r requirements.txt and then pip install -e .",
+                file=sys.stderr,
+            )
+            sys.exit(2)

@@ -94,7 +94,7 @@ test_pipeline = [
         meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
     ),
 ]
-# Many small steps: from scratch, the number of steps counts more than their size.
+# Many small steps rather than few large ones: a run of minutes has few.
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,

@@ -156,5 +156,8 @@ class MultiScaleBackbone(BaseModule):
             super().init_weights()
         finally:
             self.init_cfg = kept
+        # Until the weights are in, another call must try, and fail, again.
+        self.is_init = False
         for cfg in pretrained:
             load_backbone_weights(self, cfg["checkpoint"])
+        self.is_init = True

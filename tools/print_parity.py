@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     image = image.contiguous(memory_format=torch.channels_last)
     small = torch.zeros(1, 3, 224, 224, device="meta")
     print(
-        "| variant        | stride 4 | stride 8 | stride 16 | stride 32 "
+        "| variant         | stride 4 | stride 8 | stride 16 | stride 32 "
         "| params    | MACs at 224 px (M) |\n"
-        "|----------------|---------:|---------:|----------:|----------:"
+        "|-----------------|---------:|---------:|----------:|----------:"
         "|----------:|-------------------:|"
     )
     worst = 0.0
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for value, size in zip(differences, (8, 8, 9, 9), strict=True)
         )
         print(
-            f"| {name:14} | {cells} | {total.parameters:9,} "
+            f"| {name:15} | {cells} | {total.parameters:9,} "
             f"| {total.macs / 1e6:18.2f} |",
             flush=True,
         )

@@ -18,6 +18,14 @@ VARIANTS = (
     ("ghostnetv3_100", "GhostNetV3", 1.0),
     ("ghostnetv3_130", "GhostNetV3", 1.3),
     ("ghostnetv3_160", "GhostNetV3", 1.6),
+    ("repghostnet_050", "RepGhostNet", 0.5),
+    ("repghostnet_058", "RepGhostNet", 0.58),
+    ("repghostnet_080", "RepGhostNet", 0.8),
+    ("repghostnet_100", "RepGhostNet", 1.0),
+    ("repghostnet_111", "RepGhostNet", 1.11),
+    ("repghostnet_130", "RepGhostNet", 1.3),
+    ("repghostnet_150", "RepGhostNet", 1.5),
+    ("repghostnet_200", "RepGhostNet", 2.0),
 )
 LAST_GROUPS = (2, 4, 6, 8)
 HEAD_KEYS = ("blocks.9.", "conv_head.", "classifier.")

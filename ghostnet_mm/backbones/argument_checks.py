@@ -1,12 +1,15 @@
 """Checks of the arguments that every backbone of the package shares."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from ..errors import OptionError
 
 STAGE_STRIDES = (4, 8, 16, 32)
 OUTPUT_STRIDES = (8, 16, 32)
+
+Choice = TypeVar("Choice", str, int)
 
 
 def _is_integer(value: object) -> bool:
@@ -106,3 +109,17 @@ def checked_cheap_kernel_size(cheap_kernel_size: int) -> int:
             "number such as 3 or 5."
         )
     return cheap_kernel_size
+
+
+def checked_choice(name: str, value: Choice, choices: Iterable[Choice]) -> Choice:
+    """Return the named argument if it is one of ``choices``, or raise ``OptionError``.
+
+    50.0 is not 50, nor is True 1.
+    """
+    choices = tuple(choices)
+    if not any(type(value) is type(one) and value == one for one in choices):
+        raise OptionError(
+            f"{name}={value!r} is not possible: choose one of "
+            f"{', '.join(str(one) for one in choices)}."
+        )
+    return value

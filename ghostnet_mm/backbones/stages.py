@@ -1,4 +1,4 @@
-"""The architecture table that GhostNet, GhostNetV2 and GhostNetV3 share."""
+"""The architecture table that GhostNet, GhostNetV2, V3 and RepGhostNet share."""
 
 from typing import NamedTuple
 
@@ -50,3 +50,12 @@ STAGE_BLOCKS: tuple[tuple[int, ...], ...] = ((1, 2), (3, 4), (5, 6), (7, 8))
 
 # GhostNetV2 leaves its first two bottlenecks without attention.
 FIRST_BLOCK_WITH_ATTENTION = 2
+
+# RepGhostNet's bottlenecks in order; the rest of each row is GhostNet's. Nothing is
+# concatenated, so they expand to half as many channels, or to 120 instead of 92.
+# Source: RepGhost (arXiv 2211.06088).
+REPGHOSTNET_EXPAND_CHANNELS: tuple[int, ...] = (
+    *(8, 24, 36, 36, 60, 120),
+    *(100, 120, 120, 240, 336),
+    *(336, 480, 480, 480, 480),
+)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn.bricks.wrappers import Conv2d as EmptySafeConv2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -65,6 +66,10 @@ def sum_of_branches(branches: Sequence[nn.Module], x: Tensor) -> Tensor:
     return total
 
 
+# mmcv's wrapper only adds a case for empty batches.
+FUSABLE_CONVS = (nn.Conv2d, EmptySafeConv2d, ChannelScale)
+
+
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     if not isinstance(norm, _BatchNorm) or norm.running_var is None:
         raise OptionError(
@@ -85,9 +90,16 @@ def fuse_branches(branches: Sequence[nn.Module]) -> nn.Conv2d:
             norms (an identity branch). Fusion happens in float64.
 
     Raises:
-        OptionError: When a branch has a norm without running statistics.
+        OptionError: When a branch has a norm without running statistics, or a
+            convolution that is not a plain one.
     """
     convs = [branch.conv for branch in branches if isinstance(branch, ConvNorm)]
+    for conv in convs:
+        if type(conv) not in FUSABLE_CONVS:
+            raise OptionError(
+                f"Only plain convolutions can be fused, this model has "
+                f"{type(conv).__name__}; train it with conv_cfg=None to deploy."
+            )
     main = max(convs, key=lambda conv: conv.kernel_size)
     size = main.kernel_size[0]
     kernel = torch.zeros_like(main.weight, dtype=torch.float64)

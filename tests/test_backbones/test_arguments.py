@@ -13,7 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ghostnet_mm.errors import OptionError
 
-FAMILIES = ["GhostNet", "GhostNetV2", "GhostNetV3"]
+WITH_RATIO = ["GhostNet", "GhostNetV2", "GhostNetV3"]
+FAMILIES = [*WITH_RATIO, "RepGhostNet"]
 ALL_TAPS = [
     taps
     for count in range(1, 5)
@@ -169,11 +170,27 @@ def test_other_norms_activations_and_image_channels(family):
 @pytest.mark.parametrize(("ratio", "kernel"), [(3, 5), (2, 1), (4, 3)])
 def test_any_ratio_and_cheap_kernel(family, ratio, kernel):
     # 20 channels are not divisible by 3: the module makes 21 and drops one.
-    backbone = build(family, ratio=ratio, cheap_kernel_size=kernel)
+    ratios = dict(ratio=ratio) if family in WITH_RATIO else {}
+    backbone = build(family, cheap_kernel_size=kernel, **ratios)
+    sizes = {p.shape[-1] for n, p in backbone.named_parameters() if _is_cheap(n, p)}
+    assert max(sizes) == kernel
     maps = backbone(torch.rand(2, 3, 64, 64))
     assert tuple(tap.shape[1] for tap in maps) == backbone.out_channels
     sum(tap.sum() for tap in maps).backward()
     assert all(p.grad is not None for p in backbone.parameters())
+
+
+def _is_cheap(name, parameter):
+    return "cheap" in name and parameter.dim() == 4
+
+
+def test_a_ratio_is_checked_or_refused_but_never_ignored(family):
+    if family in WITH_RATIO:
+        with pytest.raises(OptionError, match=r"^ratio=1 is not possible: .*\.$"):
+            build(family, ratio=1)
+    else:
+        with pytest.raises(TypeError, match="ratio"):
+            build(family, ratio=2)
 
 
 def test_norm_cfg_is_not_shared_between_instances(family):
@@ -215,7 +232,6 @@ def test_pickles_and_copies(family, randomise_norms):
         ("output_stride", 64),
         ("output_stride", "16"),
         ("in_channels", 0),
-        ("ratio", 1),
         ("cheap_kernel_size", 4),
         ("norm_cfg", dict(momentum=0.1)),
         ("act_cfg", "ReLU"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ghostnet_mm.analysis.complexity import measure_complexity
-from ghostnet_mm.backbones import GhostNet, GhostNetV2, GhostNetV3
+from ghostnet_mm.backbones import GhostNet, GhostNetV2, GhostNetV3, RepGhostNet
 
 CHANNELS = {
     0.5: (12, 20, 56, 80),
@@ -33,13 +33,30 @@ TRUNKS = [
     (GhostNetV3, 1.1, 6_573_352, 468.95),
     (GhostNetV3, 1.3, 9_075_920, 639.25),
     (GhostNetV3, 1.6, 13_631_052, 949.06),
+    (RepGhostNet, 0.5, 377_928, 39.54),
+    (RepGhostNet, 0.58, 500_164, 55.31),
+    (RepGhostNet, 0.8, 913_808, 88.44),
+    (RepGhostNet, 1.0, 1_407_004, 132.36),
+    (RepGhostNet, 1.11, 1_706_392, 158.31),
+    (RepGhostNet, 1.3, 2_336_812, 215.53),
+    (RepGhostNet, 1.5, 3_101_376, 281.26),
+    (RepGhostNet, 2.0, 5_438_004, 482.03),
 ]
-DEPLOYED_V3 = [
-    (0.5, 917_136, 45.86),
-    (1.0, 3_480_988, 157.01),
-    (1.1, 4_192_694, 186.55),
-    (1.3, 5_806_496, 253.73),
-    (1.6, 8_733_130, 376.09),
+# Fused. V3 then has the MACs of V2; RepGhost's second branch never had any.
+DEPLOYED = [
+    (GhostNetV3, 0.5, 917_136, 45.86),
+    (GhostNetV3, 1.0, 3_480_988, 157.01),
+    (GhostNetV3, 1.1, 4_192_694, 186.55),
+    (GhostNetV3, 1.3, 5_806_496, 253.73),
+    (GhostNetV3, 1.6, 8_733_130, 376.09),
+    (RepGhostNet, 0.5, 370_488, 39.54),
+    (RepGhostNet, 0.58, 491_512, 55.31),
+    (RepGhostNet, 0.8, 901_952, 88.44),
+    (RepGhostNet, 1.0, 1_392_172, 132.36),
+    (RepGhostNet, 1.11, 1_689_976, 158.31),
+    (RepGhostNet, 1.3, 2_317_516, 215.53),
+    (RepGhostNet, 1.5, 3_079_104, 281.26),
+    (RepGhostNet, 2.0, 5_408_340, 482.03),
 ]
 
 
@@ -50,7 +67,7 @@ def million_macs(backbone, size=224) -> float:
 
 
 @pytest.mark.parametrize("width", CHANNELS)
-@pytest.mark.parametrize("family", [GhostNet, GhostNetV2, GhostNetV3])
+@pytest.mark.parametrize("family", [GhostNet, GhostNetV2, GhostNetV3, RepGhostNet])
 def test_channels_per_width(family, width):
     with torch.device("meta"):
         assert family(widen_factor=width).out_channels == CHANNELS[width]
@@ -64,9 +81,9 @@ def test_parameters_and_macs(family, width, parameters, macs):
     assert million_macs(backbone) == pytest.approx(macs, abs=0.006)
 
 
-@pytest.mark.parametrize(("width", "parameters", "macs"), DEPLOYED_V3)
-def test_deployed_v3_costs_what_v2_costs(width, parameters, macs):
+@pytest.mark.parametrize(("family", "width", "parameters", "macs"), DEPLOYED)
+def test_parameters_and_macs_when_deployed(family, width, parameters, macs):
     with torch.device("meta"):
-        backbone = GhostNetV3(widen_factor=width, deploy=True).eval()
+        backbone = family(widen_factor=width, deploy=True).eval()
     assert sum(p.numel() for p in backbone.parameters()) == parameters
     assert million_macs(backbone) == pytest.approx(macs, abs=0.006)

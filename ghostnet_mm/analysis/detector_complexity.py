@@ -1,14 +1,18 @@
 """The cost of the detector that a config describes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from mmdet.models.detectors.single_stage_instance_seg import (
+    SingleStageInstanceSegmentor,
+)
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from torch import nn
 
 from ..errors import OptionError
 from .complexity import PartComplexity, measure_complexity, parts_of_detector
@@ -39,7 +43,7 @@ def test_size(cfg: Config) -> tuple[int, int]:
 
 
 def detector_complexity(
-    cfg: Config, size: Sequence[int] | None = None
+    cfg: Config, size: Sequence[int] | None = None, model: nn.Module | None = None
 ) -> tuple[tuple[int, int], list[PartComplexity]]:
     """Count the cost of one image.
 
@@ -49,6 +53,7 @@ def detector_complexity(
     Args:
         cfg: The config, with its options applied.
         size: Height and width in pixels; by default the config's test size.
+        model: The detector, where it is built already; it should be in eval mode.
 
     Returns:
         The size and one entry per part of the model, then the total.
@@ -60,23 +65,52 @@ def detector_complexity(
     height, width = tuple(size) if size is not None else test_size(cfg)
     if min(height, width) < 1:
         raise OptionError(f"--size {height} {width} is not possible: give pixels.")
-    model = MODELS.build(cfg.model).eval()
-    image = torch.zeros(1, model_channels(cfg), height, width)
+    if model is None:
+        model = MODELS.build(cfg.model).eval()
+    run = network_pass(model, model_channels(cfg), (height, width))
+    return (height, width), measure_complexity(model, run, parts_of_detector(model))
+
+
+def network_pass(
+    model: nn.Module, channels: int, size: tuple[int, int]
+) -> Callable[[], object]:
+    """Return a function that runs a detector's network on one empty image.
+
+    Decoding and NMS are not part of it, but for the proposals of two stages.
+
+    Args:
+        model: An mmdet detector.
+        channels: Channels of its images.
+        size: Height and width in pixels.
+    """
+    device = next(model.parameters()).device
+    image = torch.zeros(1, channels, *size, device=device)
     sample = DetDataSample(
         metainfo=dict(
-            img_shape=(height, width),
-            ori_shape=(height, width),
-            batch_input_shape=(height, width),
+            img_shape=size,
+            ori_shape=size,
+            batch_input_shape=size,
             scale_factor=(1.0, 1.0),
         )
     )
     sample.gt_instances = InstanceData()
-    rows = measure_complexity(
-        model,
-        lambda: model(image, [sample], mode="tensor"),
-        parts_of_detector(model),
-    )
-    return (height, width), rows
+    # mmdet runs the bare network of these only with ground truth, and twice.
+    whole = isinstance(model, SingleStageInstanceSegmentor)
+
+    def run() -> object:
+        with torch.no_grad():
+            return model(image, [sample], mode="predict" if whole else "tensor")
+
+    return run
+
+
+def deployed(model: nn.Module) -> nn.Module:
+    """Fuse, in place, what a model re-parameterises for inference."""
+    model.eval()
+    for module in list(model.modules()):
+        if hasattr(module, "switch_to_deploy"):
+            module.switch_to_deploy()
+    return model.eval()
 
 
 def model_channels(cfg: Config) -> int:

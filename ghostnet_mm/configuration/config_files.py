@@ -1,6 +1,7 @@
 """Reading a config file, with its mistakes told in one sentence."""
 
 import difflib
+import importlib.util
 from pathlib import Path
 
 from mmengine.config import Config
@@ -13,11 +14,15 @@ SUFFIXES = (".py", ".yaml", ".yml", ".json")
 def read_config(path: str | Path) -> Config:
     """Read a detector config.
 
+    Args:
+        path: A file, or ``PACKAGE::PATH`` for a config that an installed package
+            brings, such as ``mmdet::yolox/yolox_nano_8xb8-300e_coco.py``.
+
     Raises:
         OptionError: The file is missing, is not a config, builds on a missing base,
             or its code fails.
     """
-    path = Path(path)
+    path = _packaged_config(str(path)) if "::" in str(path) else Path(path)
     if not path.exists():
         raise OptionError(f"Config {path} does not exist{_similar_files(path)}")
     if path.is_dir() or path.suffix not in SUFFIXES:
@@ -55,6 +60,16 @@ def read_config(path: str | Path) -> Config:
             f"Config {path} describes no detector: it needs a model = dict(type=...)."
         )
     return cfg
+
+
+def _packaged_config(name: str) -> Path:
+    package, _, path = name.partition("::")
+    found = importlib.util.find_spec(package) if package.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        raise OptionError(
+            f"Config {name} names the package {package!r}, which is not installed."
+        )
+    return Path(found.submodule_search_locations[0]) / ".mim" / "configs" / path
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,148 @@
+"""One run per candidate and seed, each in a process of its own; finished ones stay."""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..configuration.config_files import read_config
+from ..configuration.console import tell
+from ..engine.status_line import plain_duration
+from ..errors import OptionError
+from .candidates import Candidate, refuse_doubles
+from .shared_recipe import candidate_config, load_recipe
+
+RESULT_NAME = "result.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one training came to.
+
+    Attributes:
+        label: The candidate.
+        seed: The seed of weights, order and augmentation.
+        metrics: The last validation's scores, by mmdet's names.
+        seconds: How long training and evaluation took.
+    """
+
+    label: str
+    seed: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+def compare(
+    candidates: Sequence[Candidate],
+    recipe_path: str,
+    data_root: str,
+    seeds: Sequence[int],
+    out_dir: str | Path,
+    epochs: int | None = None,
+) -> tuple[dict[str, Config], list[RunResult]]:
+    """Train every candidate with every seed.
+
+    A run that has finished with the same config is not repeated, so that an
+    interrupted comparison goes on where it stopped.
+
+    Args:
+        candidates: What to train.
+        recipe_path: The config that gives data, optimizer, schedule and hooks.
+        data_root: A folder in COCO layout.
+        seeds: One run each.
+        out_dir: Gets ``<label>/seed-<n>/`` for each run.
+        epochs: The budget, where it is not the recipe's own.
+
+    Returns:
+        The configs by label, and the results in the order of candidates and seeds.
+
+    Raises:
+        UserError: Anything that makes a run impossible; all configs are checked first.
+    """
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise OptionError("--seeds needs different whole numbers, such as 0 1 2.")
+    refuse_doubles(candidates)
+    recipe = load_recipe(recipe_path, data_root, epochs)
+    configs = {
+        one.label: candidate_config(recipe, one, data_root) for one in candidates
+    }
+    plan = [(one, seed) for one in candidates for seed in seeds]
+    results, spent = [], []
+    for index, (candidate, seed) in enumerate(plan):
+        folder = Path(out_dir) / candidate.folder / f"seed-{seed}"
+        cfg = configs[candidate.label].copy()
+        cfg.work_dir = str(folder)
+        cfg.randomness = dict(seed=seed)
+        result = _finished(folder, cfg)
+        if result is None:
+            left = ""
+            if spent:
+                mean = sum(spent) / len(spent)
+                left = f", about {plain_duration(mean * (len(plan) - index))} left"
+            tell(f"\n[{index + 1}/{len(plan)}] {candidate.label}, seed {seed}{left}")
+            result = _run(candidate.label, seed, cfg, folder)
+            spent.append(result.seconds)
+        else:
+            tell(f"[{index + 1}/{len(plan)}] {candidate.label}, seed {seed}: finished")
+        results.append(result)
+    return configs, results
+
+
+def _finished(folder: Path, cfg: Config) -> RunResult | None:
+    """Return the result of a run that has finished in ``folder``, if any.
+
+    Raises:
+        OptionError: Another config was run there.
+    """
+    file = folder / RESULT_NAME
+    if not file.is_file():
+        return None
+    if _config_file(folder).read_text(encoding="utf-8") != cfg.pretty_text:
+        raise OptionError(
+            f"{folder} holds a run of another config; give --out-dir another folder, "
+            f"or delete this one."
+        )
+    return RunResult(**json.loads(file.read_text(encoding="utf-8")))
+
+
+def _config_file(folder: Path) -> Path:
+    # Not inside: the runner writes there what it makes of a config of this name.
+    return folder.parent / f"{folder.parent.name}_{folder.name}.py"
+
+
+def _run(label: str, seed: int, cfg: Config, folder: Path) -> RunResult:
+    folder.mkdir(parents=True, exist_ok=True)
+    config_file = _config_file(folder)
+    config_file.write_text(cfg.pretty_text, encoding="utf-8")
+    metrics_file = folder / "metrics.json"
+    metrics_file.unlink(missing_ok=True)
+    started = time.monotonic()
+    # mmengine keeps state per process: loggers, message hubs, visualizers.
+    process = multiprocessing.get_context("spawn").Process(
+        target=_train, args=(str(config_file), str(metrics_file))
+    )
+    process.start()
+    process.join()
+    if process.exitcode or not metrics_file.is_file():
+        raise OptionError(
+            f"The training of {label!r} with seed {seed} failed, see above; correct "
+            f"the cause and repeat the command, finished runs are kept."
+        )
+    result = RunResult(
+        label, seed, json.loads(metrics_file.read_text()), time.monotonic() - started
+    )
+    (folder / RESULT_NAME).write_text(json.dumps(asdict(result), indent=1))
+    return result
+
+
+def _train(config_file: str, metrics_file: str) -> None:
+    from ..engine.run import run_training
+
+    cfg = read_config(config_file)
+    metrics = run_training(cfg)
+    numbers = {key: float(value) for key, value in metrics.items()}
+    Path(metrics_file).write_text(json.dumps(numbers), encoding="utf-8")

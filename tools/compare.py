@@ -1,0 +1,105 @@
+"""Train several detectors under one recipe and compare them; see --help."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Train each CANDIDATE under one recipe, budget and list of seeds, and write a table, a
+CSV of all runs and a plot of mAP (with its spread over seeds) against parameters, MACs
+and measured latency. From a candidate's config only the model is taken; data,
+augmentation, optimizer, schedule and hooks are the recipe's. All backbones start from
+scratch unless a candidate names backbone_weights. Runs that have finished are kept: an
+interrupted comparison goes on where it stopped."""
+EXAMPLES = """\
+examples:
+  python tools/compare.py --data-root data/digits --out-dir work_dirs/families \\
+      "V1=configs/retinanet_ghostnet_digits.py" \\
+      "V2=configs/retinanet_ghostnet_digits.py model.backbone.type=GhostNetV2" \\
+      --seeds 0 1 2
+  python tools/compare.py --data-root data/digits --out-dir work_dirs/heads \\
+      configs/gfl_ghostnet-nano_coco.py mmdet::yolox/yolox_nano_8xb8-300e_coco.py"""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "candidates",
+        nargs="+",
+        metavar="CANDIDATE",
+        help="[LABEL=]CONFIG [KEY=VALUE ...], in quotes if there is a blank; CONFIG "
+        "may be one of an installed package, as in mmdet::yolox/FILE.py",
+    )
+    parser.add_argument(
+        "--recipe",
+        default="configs/retinanet_ghostnet_digits.py",
+        metavar="CONFIG",
+        help="whose data, optimizer, schedule and hooks are used (%(default)s)",
+    )
+    parser.add_argument(
+        "--data-root", required=True, metavar="DIR", help="a folder in COCO layout"
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], help="one run each (0)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="the budget (default: that of the recipe)"
+    )
+    parser.add_argument(
+        "--latency-rounds",
+        type=int,
+        default=30,
+        help="timed forward passes of each candidate, alternating; 0: none (30)",
+    )
+    parser.add_argument("--out-dir", required=True, metavar="DIR")
+    return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    from ghostnet_mm.analysis.detector_complexity import test_size
+    from ghostnet_mm.analysis.machine import describe_machine
+    from ghostnet_mm.comparison import compare, parse_candidate, write_report
+    from ghostnet_mm.comparison.costs import measure_costs
+    from ghostnet_mm.comparison.report import PLOT_NAME, TABLE_NAME
+
+    configs, results = compare(
+        [parse_candidate(text) for text in arguments.candidates],
+        arguments.recipe,
+        arguments.data_root,
+        arguments.seeds,
+        arguments.out_dir,
+        arguments.epochs,
+    )
+    size = test_size(next(iter(configs.values())))
+    costs = measure_costs(configs, size, arguments.latency_rounds)
+    loop = next(iter(configs.values())).train_cfg
+    notes = [
+        f"Recipe {arguments.recipe}, {loop.get('max_epochs', '-')} epochs, seeds "
+        f"{' '.join(map(str, arguments.seeds))}; costs at {size[0]} x {size[1]} px in "
+        f"the deployed form; latency: median of {arguments.latency_rounds} alternating "
+        f"forward passes in eager PyTorch, batch 1, without decoding and NMS.",
+        f"Machine: {describe_machine()}.",
+    ]
+    print("\n" + write_report(results, costs, arguments.out_dir, notes))
+    print(f"written to {arguments.out_dir}: {TABLE_NAME}, {PLOT_NAME}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    arguments = parse_arguments(argv)  # before the slow imports: --help is instant
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.configuration.command_line import run_tool
+
+    return run_tool(run, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

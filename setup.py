@@ -45,6 +45,9 @@ setup(
             "onedl-mmcv==2.3.6",
             "onedl-mmdetection==3.5.1",
         ],
+        # The same backbones in segmentation and classification.
+        "mmseg": ["mmsegmentation==1.2.2", "ftfy", "regex"],
+        "mmpretrain": ["mmpretrain==1.2.0"],
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
         "test": ["pytest>=8", "pytest-xdist", "ruff"],

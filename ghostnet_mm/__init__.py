@@ -25,7 +25,13 @@ from .openmmlab_compat import repair_openmmlab  # noqa: E402
 repair_openmmlab()
 install_safe_loading()
 
-from . import backbones, engine  # noqa: E402
+from . import backbones, dense_heads, engine, necks  # noqa: E402
+from .layers import ghost_batch_norm  # noqa: E402, F401
+from .openmmlab_compat.dense_head_predictions import (  # noqa: E402
+    repair_dense_head_predictions,
+)
 from .version import __version__  # noqa: E402
 
-__all__ = ["__version__", "backbones", "engine"]
+repair_dense_head_predictions()
+
+__all__ = ["__version__", "backbones", "dense_heads", "engine", "necks"]

@@ -18,7 +18,10 @@ examples:
 detections.json is a list with one entry per picture:
   {"image": "street.jpg", "width": 640, "height": 480, "detections":
     [{"class": "car", "label": 2, "score": 0.91, "bbox": [x1, y1, x2, y2]}]}
-(a video has "frame": 0, 1, ... instead of "image")."""
+(a video has "frame": 0, 1, ... instead of "image"). A model with masks adds to each
+detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE. A
+panoptic model has instead of the detections "segments":
+    [{"id": 1002, "class": "car", "label": 2, "is_thing": true, "area": 5300}]."""
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -57,6 +60,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--max-frames", type=int, metavar="N", help="stop after N pictures or frames"
     )
     parser.add_argument(
+        "--panoptic-png",
+        action="store_true",
+        help="also write each panoptic map as PNG: id = red + 256 green + 65536 blue",
+    )
+    parser.add_argument(
         "--device", help="such as cpu or cuda:0 (default: the first GPU, or the CPU)"
     )
     parser.add_argument(
@@ -91,6 +99,7 @@ def detect(arguments: argparse.Namespace) -> None:
         arguments.out,
         arguments.score_threshold,
         arguments.max_frames,
+        arguments.panoptic_png,
     )
 
 

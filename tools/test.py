@@ -1,11 +1,11 @@
-"""Evaluate a detector; see --help."""
+"""Evaluate a model; see --help."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 DESCRIPTION = """\
-Evaluate CHECKPOINT on the test split of CONFIG and print COCO AP, overall and for each
+Evaluate CHECKPOINT on the test split of CONFIG and print its scores, COCO AP for each
 class. The checkpoint must fit the config in full.
 
 Named options win over --cfg-options, and these win over the file."""

@@ -1,11 +1,12 @@
-"""Train a detector and evaluate it; see --help."""
+"""Train a model and evaluate it; see --help."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 DESCRIPTION = """\
-Train the detector of CONFIG, validate it as the config says, and print the COCO table.
+Train the model of CONFIG, validate it as the config says, and print the table of
+scores.
 
 Named options win over --cfg-options, and these win over the file. When they change the
 backbone, the in_channels of the neck follow. Checkpoints, the dumped config and the
@@ -19,6 +20,9 @@ examples:
       --cfg-options model.backbone.widen_factor=1.3 train_dataloader.batch_size=8 \\
       --backbone-weights none
   python tools/train.py configs/retinanet_ghostnet_coco.py --resume
+  python tools/train.py configs/retinanet_ghostnet_coco.py --data-root my_photos \\
+      --freeze norms --layer-decay 0.8 --ema --early-stop 3 --accumulate 4 \\
+      --auto-scale-lr
   tools/dist_train.sh configs/retinanet_ghostnet_coco.py 8 --auto-scale-lr"""
 
 
@@ -46,8 +50,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--amp",
-        action="store_true",
-        help="mixed precision: float16 on a GPU, bfloat16 on a CPU",
+        nargs="?",
+        const="auto",
+        choices=["auto", "fp16", "bf16"],
+        help="mixed precision; alone: float16 on a GPU, bfloat16 on a CPU",
     )
     parser.add_argument(
         "--resume",
@@ -60,8 +66,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
-        help="scale the learning rate with the total batch size",
+        help="scale the learning rate with the images of a step, accumulated ones "
+        "included",
     )
+    add_training_arguments(parser)
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -83,6 +91,62 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="also write the curves for TensorBoard or Weights & Biases",
     )
     return parser.parse_args(argv)
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what changes how the model is trained; see docs/training.md."""
+    group = parser.add_argument_group("training", "see docs/training.md")
+    group.add_argument(
+        "--ema",
+        nargs="?",
+        const=True,
+        type=float,
+        metavar="MOMENTUM",
+        help="validate with and save an average of the weights; alone: the momentum "
+        "follows from the length of the run",
+    )
+    group.add_argument(
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help="make one optimizer step of N batches",
+    )
+    group.add_argument(
+        "--early-stop",
+        nargs="?",
+        const=True,
+        type=int,
+        metavar="PATIENCE",
+        help="end the run after PATIENCE validations without a better score (default: "
+        "5), and keep the best checkpoint",
+    )
+    group.add_argument(
+        "--freeze",
+        choices=["none", "norms", "stem", "backbone"],
+        help="keep parts of a pretrained backbone as they are: norm statistics, the "
+        "stem too, or everything",
+    )
+    group.add_argument(
+        "--layer-decay",
+        type=float,
+        metavar="RATE",
+        help="multiply the learning rate by RATE for every backbone layer away from "
+        "the neck",
+    )
+    group.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the forward pass of backbone, neck and head",
+    )
+    group.add_argument(
+        "--channels-last",
+        action="store_true",
+        help="keep weights and maps in channels-last memory format",
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="of all random numbers")
+    group.add_argument(
+        "--deterministic", action="store_true", help="use repeatable algorithms only"
+    )
 
 
 def train(arguments: argparse.Namespace) -> None:

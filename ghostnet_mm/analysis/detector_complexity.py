@@ -95,7 +95,7 @@ def network_pass(
     )
     sample.gt_instances = InstanceData()
     # mmdet runs the bare network of these only with ground truth, and twice.
-    whole = isinstance(model, SingleStageInstanceSegmentor)
+    whole = isinstance(model, SingleStageInstanceSegmentor) and model.with_bbox
 
     def run() -> object:
         with torch.no_grad():

@@ -11,9 +11,12 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ..datasets.annotation_checks import check_annotations
+from ..datasets.mask_checks import check_masks
+from ..datasets.panoptic_checks import check_panoptic_annotations
 from ..errors import DataError, OptionError
 
 HEADS = ("bbox_head", "mask_head", "roi_head")
+PANOPTIC_HEADS = ("semantic_head", "panoptic_head", "panoptic_fusion_head")
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,16 @@ class AnnotatedFolder:
         ann_file: Its annotation file.
         image_dir: The folder of its images.
         classes: The class names it selects, in label order.
+        things: Those of them that are objects; for boxes, all.
+        seg_dir: The folder of a panoptic dataset's PNGs.
     """
 
     place: str
     ann_file: str
     image_dir: str
     classes: tuple[str, ...]
+    things: tuple[str, ...]
+    seg_dir: str | None = None
 
 
 def check_data(cfg: Config, splits: Sequence[str]) -> None:
@@ -52,21 +59,23 @@ def check_data(cfg: Config, splits: Sequence[str]) -> None:
             continue
         place = f"{split}_dataloader.dataset"
         folders = list(annotated_folders(loader["dataset"], place))
+        evaluator = None if split == "train" else cfg.get(f"{split}_evaluator")
+        with_masks = _loads_masks(loader["dataset"]) or _evaluates_masks(evaluator)
         for folder in folders:
             _check_class_count(cfg.model, folder)
-            key = (folder.ann_file, folder.image_dir, folder.classes)
+            key = (folder.ann_file, folder.image_dir, folder.classes, with_masks)
             if key not in checked:
                 checked.add(key)
                 _check_files(folder)
-                check_annotations(folder.ann_file, folder.image_dir, folder.classes)
-        if folders and split != "train":
-            _check_evaluators(cfg.get(f"{split}_evaluator"), split, folders)
+                _check_content(folder, with_masks)
+        if folders and evaluator:
+            _check_evaluators(evaluator, split, folders)
 
 
 def annotated_folders(
     dataset: Mapping[str, Any], place: str
 ) -> Iterator[AnnotatedFolder]:
-    """Yield the COCO datasets inside ``dataset``, through any wrapper."""
+    """Yield the COCO and COCO panoptic datasets inside ``dataset``."""
     if isinstance(dataset.get("dataset"), Mapping):
         yield from annotated_folders(dataset["dataset"], f"{place}.dataset")
     for index, inner in enumerate(dataset.get("datasets") or ()):
@@ -78,20 +87,25 @@ def annotated_folders(
             f"{place}.type is {dataset.get('type')!r}, which is not a registered "
             f"dataset; check its spelling, or import its module through custom_imports."
         )
-    # Panoptic and other annotation formats subclass it but are not checked here.
-    if kind.__name__ != "CocoDataset" or not dataset.get("ann_file"):
+    # Other annotation formats subclass them but are not checked here.
+    if kind.__name__ not in ("CocoDataset", "CocoPanopticDataset"):
+        return
+    if not dataset.get("ann_file"):
         return
     root = dataset.get("data_root") or ""
     prefix = dataset.get("data_prefix") or {}
-    prefix = prefix if isinstance(prefix, str) else prefix.get("img", "")
-    metainfo = dataset.get("metainfo") or {}
-    classes = metainfo.get("classes") or kind.METAINFO["classes"]
+    prefix = dict(img=prefix) if isinstance(prefix, str) else prefix
+    metainfo = {**kind.METAINFO, **(dataset.get("metainfo") or {})}
+    classes = metainfo["classes"]
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
+    is_panoptic = kind.__name__ == "CocoPanopticDataset"
     yield AnnotatedFolder(
         place,
         os.path.join(root, dataset["ann_file"]),
-        os.path.join(root, prefix),
+        os.path.join(root, prefix.get("img") or ""),
         classes,
+        tuple(metainfo["thing_classes"]) if is_panoptic else classes,
+        os.path.join(root, prefix.get("seg") or "") if is_panoptic else None,
     )
 
 
@@ -114,24 +128,73 @@ def _class_counts(node: Any, place: str) -> Iterator[tuple[str, int]]:
             yield from _class_counts(value, f"{place}.{index}")
 
 
+def _panoptic_counts(model: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name in PANOPTIC_HEADS:
+        for kind in ("num_things_classes", "num_stuff_classes"):
+            if isinstance((model.get(name) or {}).get(kind), int):
+                yield f"model.{name}.{kind}", model[name][kind]
+
+
 def _check_class_count(model: Mapping[str, Any], folder: AnnotatedFolder) -> None:
     for place, count in class_counts(model):
-        if count != len(folder.classes):
-            names = ", ".join(folder.classes[:5])
-            more = ", ..." if len(folder.classes) > 5 else ""
+        if count != len(folder.things):
+            names = ", ".join(folder.things[:5])
+            more = ", ..." if len(folder.things) > 5 else ""
             raise OptionError(
-                f"{place} is {count}, but {folder.place} has {len(folder.classes)} "
+                f"{place} is {count}, but {folder.place} has {len(folder.things)} "
                 f"classes ({names}{more}); use --data-root, which sets both, or make "
                 f"num_classes and metainfo.classes agree."
             )
+    if folder.seg_dir is None:
+        return
+    things, stuff = len(folder.things), len(folder.classes) - len(folder.things)
+    for place, count in _panoptic_counts(model):
+        expected = things if place.endswith("things_classes") else stuff
+        if count != expected:
+            raise OptionError(
+                f"{place} is {count}, but {folder.place} has {things} thing and "
+                f"{stuff} stuff classes; make them agree."
+            )
+
+
+def _loads_masks(part: Any) -> bool:
+    """Say whether any pipeline in a dataset's config loads masks from COCO's file."""
+    if isinstance(part, Mapping):
+        return part.get("with_mask") is True or any(map(_loads_masks, part.values()))
+    return isinstance(part, (list, tuple)) and any(map(_loads_masks, part))
+
+
+def _evaluates_masks(evaluators: Any) -> bool:
+    metrics = [one.get("metric", ()) for one in _listed(evaluators)]
+    return any("segm" in ([one] if isinstance(one, str) else one) for one in metrics)
+
+
+def _listed(evaluators: Any) -> Sequence[Mapping[str, Any]]:
+    return [evaluators] if isinstance(evaluators, Mapping) else evaluators or ()
+
+
+def _check_content(folder: AnnotatedFolder, with_masks: bool) -> None:
+    if folder.seg_dir is None:
+        check_annotations(folder.ann_file, folder.image_dir, folder.classes)
+        if with_masks:
+            check_masks(folder.ann_file)
+        return
+    check_panoptic_annotations(
+        folder.ann_file,
+        folder.image_dir,
+        folder.seg_dir,
+        folder.classes,
+        folder.things,
+    )
 
 
 def _check_files(folder: AnnotatedFolder) -> None:
     for path, what, exists in (
         (folder.ann_file, "annotation file", os.path.isfile),
         (folder.image_dir, "image folder", os.path.isdir),
+        (folder.seg_dir, "folder of segment PNGs", os.path.isdir),
     ):
-        if not exists(path):
+        if path is not None and not exists(path):
             raise DataError(
                 f"The {what} {path} of {folder.place} does not exist; point the config "
                 f"at your data with --data-root DIR."
@@ -141,21 +204,25 @@ def _check_files(folder: AnnotatedFolder) -> None:
 def _check_evaluators(
     evaluators: Any, split: str, folders: Sequence[AnnotatedFolder]
 ) -> None:
-    if isinstance(evaluators, Mapping):
-        evaluators = [evaluators]
-    for evaluator in evaluators or ():
-        if str(evaluator.get("type")).rpartition(".")[2] != "CocoMetric":
+    for evaluator in _listed(evaluators):
+        kind = str(evaluator.get("type")).rpartition(".")[2]
+        if kind not in ("CocoMetric", "CocoPanopticMetric"):
             continue
-        ann_file = evaluator.get("ann_file")
-        if ann_file is None:
-            continue
-        if not os.path.isfile(ann_file):
-            raise DataError(
-                f"The annotation file {ann_file} of {split}_evaluator does not exist; "
-                f"point the config at your data with --data-root DIR."
-            )
-        if len(folders) == 1 and not os.path.samefile(ann_file, folders[0].ann_file):
-            raise OptionError(
-                f"{split}_evaluator.ann_file is {ann_file}, but {split}_dataloader "
-                f"reads {folders[0].ann_file}; make them the same file."
-            )
+        files = {"ann_file": folders[0].ann_file}
+        if kind == "CocoPanopticMetric":
+            files["seg_prefix"] = folders[0].seg_dir
+        for key, read in files.items():
+            stated = evaluator.get(key)
+            if stated is None:
+                continue
+            if not os.path.exists(stated):
+                what = "annotation file" if key == "ann_file" else "PNG folder"
+                raise DataError(
+                    f"The {what} {stated} of {split}_evaluator does not exist; point "
+                    f"the config at your data with --data-root DIR."
+                )
+            if len(folders) == 1 and read and not os.path.samefile(stated, read):
+                raise OptionError(
+                    f"{split}_evaluator.{key} is {stated}, but {split}_dataloader "
+                    f"reads {read}; make them the same."
+                )

@@ -2,13 +2,14 @@
 
 import copy
 import importlib.util
+import inspect
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from ..datasets.coco_layout import point_config_at
 from ..errors import CheckpointError, OptionError
@@ -16,8 +17,13 @@ from .backbone_channels import match_channels
 from .config_files import read_config
 from .config_keys import check_option_keys
 from .console import tell
+from .model_building import build_on_meta
 from .model_checks import check_model
 from .options import LATEST, Options
+from .other_data import point_at_root
+from .other_heads import match_heads, name_our_scope
+from .task_scopes import OPTIONAL_SCOPES, enter_scope, missing_package_error
+from .training_options import apply_training_options
 
 VIS_BACKENDS = {
     "tensorboard": ("TensorboardVisBackend", "tensorboard"),
@@ -33,8 +39,9 @@ def load_config(
     """Read a config file and apply options to it.
 
     Precedence: named options, over ``--cfg-options``, over the file. The neck's
-    ``in_channels`` then follow the backbone the options ended up with, and the model is
-    built once without memory, so that whatever is impossible is said now.
+    ``in_channels`` (the heads', for segmentors and classifiers) then follow the
+    backbone the options ended up with, and the model is built once without memory, so
+    that whatever is impossible is said now.
 
     Args:
         path: The config file.
@@ -42,20 +49,31 @@ def load_config(
         training: Whether the run needs a training split.
 
     Raises:
-        OptionError: The file or an option is impossible.
-        DataError: ``options.data_root`` is not in COCO layout.
+        OptionError: The file or an option is impossible, or the config is for a package
+            that is not installed.
+        DataError: ``options.data_root`` is not in COCO layout; for segmentation and
+            classification, where the layout is the config's, not a folder.
         CheckpointError: A named checkpoint does not exist.
     """
-    return apply_options(read_config(path), options or Options(), training)
+    try:
+        cfg = read_config(path)
+    except OptionError as error:
+        missing = missing_package_error(error.__cause__)
+        if missing is None:
+            raise
+        raise missing from error
+    return apply_options(cfg, options or Options(), training)
 
 
 def apply_options(cfg: Config, options: Options, training: bool = True) -> Config:
     """Apply ``options`` to ``cfg``, in place, and return it; see `load_config`."""
-    # Parts of a model are looked up in mmdet's registry.
-    init_default_scope(cfg.get("default_scope") or "mmdet")
+    scope = enter_scope(cfg)
+    is_other_task = scope in OPTIONAL_SCOPES
     file_model = copy.deepcopy(cfg.model)
     _merge_assignments(cfg, options)
-    if options.data_root is not None:
+    if options.data_root is not None and is_other_task:
+        point_at_root(cfg, options.data_root)
+    elif options.data_root is not None:
         point_config_at(cfg, options.data_root, training=training)
     if options.backbone_weights is not None:
         _set_backbone_weights(cfg, options.backbone_weights)
@@ -68,13 +86,29 @@ def apply_options(cfg: Config, options: Options, training: bool = True) -> Confi
         _set_resume(cfg, options.resume)
     if options.auto_scale_lr:
         _set_auto_scale_lr(cfg)
+    if training:
+        apply_training_options(cfg, options)
     if options.vis is not None:
         _add_vis_backend(cfg, options.vis)
-    changed = match_channels(cfg.model, file_model)
-    if changed:
-        tell(changed)
-    check_model(cfg.model)
+    _fit_model_together(cfg, file_model, is_other_task)
     return cfg
+
+
+def _fit_model_together(
+    cfg: Config, file_model: dict[str, Any], is_other_task: bool
+) -> None:
+    if is_other_task:
+        name_our_scope(cfg.model)
+    changes = [match_channels(cfg.model, file_model)]
+    if is_other_task:
+        changes += match_heads(cfg.model, file_model)
+    for change in filter(None, changes):
+        tell(change)
+    if is_other_task:
+        # Anchors and their strides are a matter of detectors.
+        build_on_meta(cfg.model, "model")
+    else:
+        check_model(cfg.model)
 
 
 def _merge_assignments(cfg: Config, options: Options) -> None:
@@ -113,8 +147,14 @@ def _set_backbone_weights(cfg: Config, source: str) -> None:
 def _unfreeze(backbone: dict[str, Any]) -> None:
     """Let a backbone without pretrained weights learn all it has to."""
     frozen = {"norm_eval": False, "frozen_stages": -1}
+    kind = backbone.get("type")
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    # A class may freeze by default: mmdet's ResNet and our GGhostRegNet do.
+    known = inspect.signature(kind).parameters if kind is not None else {}
     changed = [
-        key for key, value in frozen.items() if backbone.get(key, value) != value
+        key
+        for key, value in frozen.items()
+        if backbone.get(key, known[key].default if key in known else value) != value
     ]
     for key in changed:
         backbone[key] = frozen[key]

@@ -3,7 +3,7 @@
 mmdet does not compare the strides of the maps with the strides of the anchors: taking
 other maps from the backbone without saying so to the head trains a detector whose
 anchors are in the wrong places. That is checked here, besides that the model can be
-built at all.
+built at all and that backbone, neck and dense heads take each other's channels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from ..errors import OptionError
+from .backbone_channels import image_channels
 from .model_building import build_on_meta
 
 PROBE_SIZE = 512
+DENSE_HEADS = ("bbox_head", "rpn_head")
 _GENERATOR = {True: "anchor_generator.strides", False: "strides"}
 
 
@@ -27,29 +29,37 @@ def check_model(model: Mapping[str, Any]) -> nn.Module:
 
     Raises:
         OptionError: The detector cannot be built, or a head expects maps of other
-            strides than the neck returns.
+            strides or channels than the neck returns.
     """
     detector = build_on_meta(model, "model")
-    returned = _returned_strides(detector)
-    if returned is not None:
+    maps = _returned_maps(detector, image_channels(model.get("backbone") or {}))
+    if maps is not None:
+        returned = [round(PROBE_SIZE / one.shape[-1]) for one in maps]
         for place, expected, all_levels in _expected_strides(detector):
             seen = returned if all_levels else returned[: len(expected)]
-            if len(seen) != len(expected) or (_exact(expected) and seen != expected):
+            if _differ(seen, expected):
                 raise OptionError(
                     f"{place} expects maps of strides {expected}, but the backbone and "
                     f"neck return strides {returned}; change {place}, "
                     f"model.backbone.out_indices or model.neck.num_outs."
                 )
+        _run_dense_heads(detector, maps)
     return detector
 
 
-def _exact(strides: Sequence[int]) -> bool:
-    """Whether strides are meant to the pixel; SSD's are quotients of its image size."""
-    return all(stride & (stride - 1) == 0 for stride in strides)
+def _differ(seen: Sequence[int], expected: Sequence[int]) -> bool:
+    """Whether strides differ; SSD's odd ones are quotients of its own image size."""
+    return len(seen) != len(expected) or any(
+        one != stated
+        for one, stated in zip(seen, expected, strict=True)
+        if stated & (stated - 1) == 0
+    )
 
 
-def _returned_strides(detector: nn.Module) -> list[int] | None:
-    """Return the strides of the maps that the heads receive, in input pixels.
+def _returned_maps(
+    detector: nn.Module, num_channels: int
+) -> tuple[torch.Tensor, ...] | None:
+    """Return the maps that the heads receive of an image without numbers.
 
     None where the forward cannot run without numbers (operators that have no meta
     implementation), or where the detector has no plain image backbone.
@@ -59,12 +69,12 @@ def _returned_strides(detector: nn.Module) -> list[int] | None:
     parameter = next(detector.parameters(), None)
     if parameter is None or not parameter.is_meta:
         return None
-    image = torch.zeros(1, 3, PROBE_SIZE, PROBE_SIZE, device="meta")
+    image = torch.zeros(1, num_channels, PROBE_SIZE, PROBE_SIZE, device="meta")
     try:
         with torch.no_grad():
             maps = detector.extract_feat(image)
     except (NotImplementedError, RuntimeError, TypeError, AttributeError) as error:
-        if "channels, but got" in str(error):
+        if _is_about_channels(error):
             raise OptionError(
                 f"The parts of the model do not fit together: {error}; check the "
                 f"in_channels of model.neck, and their order."
@@ -74,13 +84,40 @@ def _returned_strides(detector: nn.Module) -> list[int] | None:
         maps = (maps,)
     if not all(isinstance(one, torch.Tensor) and one.dim() == 4 for one in maps):
         return None
-    return [round(PROBE_SIZE / one.shape[-1]) for one in maps]
+    return tuple(maps)
+
+
+def _run_dense_heads(detector: nn.Module, maps: tuple[torch.Tensor, ...]) -> None:
+    """Run the heads that read the neck's maps directly, for their channels."""
+    for name in DENSE_HEADS:
+        head = getattr(detector, name, None)
+        if head is None:
+            continue
+        try:
+            with torch.no_grad():
+                head(maps)
+        # Heads of other kinds want other arguments; only channels are judged here.
+        except Exception as error:
+            if _is_about_channels(error):
+                raise OptionError(
+                    f"model.{name} does not take maps of "
+                    f"{[one.shape[1] for one in maps]} channels, which the backbone "
+                    f"and neck return; check the in_channels of model.{name}."
+                ) from error
+
+
+def _is_about_channels(error: Exception) -> bool:
+    """Whether a convolution refused its input; torch says so in two ways."""
+    return any(
+        words in str(error)
+        for words in ("channels, but got", "Invalid channel dimensions")
+    )
 
 
 def _expected_strides(detector: nn.Module) -> list[tuple[str, list[int], bool]]:
     """Return (place in the config, strides, whether every map must be named)."""
     expected = []
-    for name in ("bbox_head", "rpn_head"):
+    for name in DENSE_HEADS:
         head = getattr(detector, name, None)
         generator = getattr(head, "prior_generator", None)
         strides = getattr(generator, "strides", None)

@@ -26,22 +26,43 @@ class Options:
         data_root: Folder in COCO layout that every dataset of the config is pointed at.
         backbone_weights: ``timm://NAME``, a file, or ``none`` to start from scratch.
         work_dir: Where logs and checkpoints go.
-        amp: Train in mixed precision (float16 on a GPU, bfloat16 on a CPU).
+        amp: Train in mixed precision: ``auto`` or True (float16 on a GPU, bfloat16 on
+            a CPU), ``fp16`` or ``bf16``.
         resume: ``latest``, or the checkpoint to continue from.
         auto_scale_lr: Scale the learning rate with the total batch size.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         vis: ``tensorboard`` or ``wandb``: also send the curves there.
+        ema: Average the weights: True, or the momentum of the average.
+        accumulate: Batches whose gradients make one optimizer step.
+        compile: Compile the forward pass of backbone, neck and head.
+        channels_last: Train in channels-last memory format.
+        freeze: What of a pretrained backbone stays as it is: ``none``, ``norms``,
+            ``stem`` or ``backbone``.
+        layer_decay: Factor between the learning rates of neighbouring backbone layers.
+        early_stop: End the run when the main score stops rising: True, or the number
+            of validations to wait.
+        seed: Of all random numbers.
+        deterministic: Use deterministic algorithms only.
     """
 
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
     data_root: str | None = None
     backbone_weights: str | None = None
     work_dir: str | None = None
-    amp: bool = False
+    amp: bool | str = False
     resume: str | None = None
     auto_scale_lr: bool = False
     launcher: str | None = None
     vis: str | None = None
+    ema: bool | float = False
+    accumulate: int | None = None
+    compile: bool = False
+    channels_last: bool = False
+    freeze: str | None = None
+    layer_decay: float | None = None
+    early_stop: bool | int = False
+    seed: int | None = None
+    deterministic: bool = False
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Options:

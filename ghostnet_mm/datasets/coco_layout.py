@@ -10,13 +10,16 @@ from mmengine.logging import print_log
 
 from ..errors import DataError, OptionError
 from .annotation_checks import read_coco
+from .folder_layout import (
+    find_annotation_files,
+    find_image_dir,
+    is_of_type,
+    only_dataset,
+    use_validation_for_testing,
+)
+from .panoptic_layout import is_panoptic, point_panoptic_config_at
 
-SPLIT_NAMES = {
-    "train": ("train2017", "train"),
-    "val": ("val2017", "val", "valid", "validation"),
-    "test": ("test2017", "test"),
-}
-# {name} is one of the names above; the last two are Roboflow's export and a plain one.
+# {name} is the name of a split; the last two are Roboflow's export and a plain one.
 ANNOTATION_FILES = (
     "annotations/instances_{name}.json",
     "annotations/{name}.json",
@@ -25,10 +28,6 @@ ANNOTATION_FILES = (
     "{name}/annotations.json",
     "{name}.json",
 )
-IMAGE_DIRS = ("{name}", "images/{name}", "{name}/images", "images", "")
-# How many file names decide which folder holds a split's images.
-PROBED_IMAGES = 20
-
 # mmdet's RPN is class-agnostic, and a semantic head counts stuff as well.
 OTHER_CLASS_COUNTS = frozenset(
     {"backbone", "neck", "data_preprocessor", "rpn_head", "semantic_head", "reid"}
@@ -59,6 +58,9 @@ def point_config_at(
     the same with plain ``train``/``val``/``valid`` names or below ``images/``, one
     image folder for all splits, and Roboflow's ``train/_annotations.coco.json``.
 
+    A config of ``CocoPanopticDataset`` is pointed at the panoptic annotations, see
+    `panoptic_layout`.
+
     Args:
         cfg: The config to change.
         data_root: The folder.
@@ -71,6 +73,9 @@ def point_config_at(
         OptionError: The config's datasets or model cannot be used with COCO boxes.
     """
     root = Path(data_root)
+    if is_panoptic(cfg):
+        point_panoptic_config_at(cfg, root, training)
+        return
     splits = _find_splits(root, training)
     classes = splits["val"].classes
     for split in ("train", "val", "test"):
@@ -106,7 +111,8 @@ def set_num_classes(model: dict, count: int) -> None:
             if part.get("num_stuff_classes"):
                 raise OptionError(
                     "The config's model is panoptic, and a folder of boxes has no "
-                    "stuff classes; choose a detection config for --data-root."
+                    "stuff classes; choose a detection config for --data-root, or give "
+                    "the config datasets of the type CocoPanopticDataset."
                 )
             _resize_class_weights(part, part["num_things_classes"], count)
             part["num_things_classes"] = count
@@ -138,20 +144,14 @@ def _resize_class_weights(head: dict, old: int, new: int) -> None:
 
 
 def _find_splits(root: Path, training: bool) -> dict[str, CocoSplit]:
-    if not root.is_dir():
-        raise DataError(f"The data root {root} is not a folder; check --data-root.")
-    files = {split: _find_annotation_file(root, split) for split in SPLIT_NAMES}
     wanted = ("train", "val") if training else ("val",)
-    for split in wanted:
-        if files[split] is None:
-            examples = " or ".join(
-                pattern.format(name=SPLIT_NAMES[split][0])
-                for pattern in (ANNOTATION_FILES[0], ANNOTATION_FILES[3])
-            )
-            raise DataError(
-                f"The data root {root} has no {split} annotations; expected a COCO "
-                f"file such as {examples}."
-            )
+    examples = f"{ANNOTATION_FILES[0]} or {ANNOTATION_FILES[3]}"
+    files = find_annotation_files(
+        root,
+        ANNOTATION_FILES,
+        wanted,
+        f"a COCO file such as {examples.replace('{name}', '{split}')}",
+    )
     contents = {
         split: read_coco(root / found[0])
         for split, found in files.items()
@@ -167,16 +167,10 @@ def _find_splits(root: Path, training: bool) -> dict[str, CocoSplit]:
             for category in content["categories"]
             if category["name"] not in placeholders
         )
-        image_dir = _find_image_dir(root, ann_file, name, content["images"])
+        image_dir = find_image_dir(root, ann_file, name, content["images"])
         splits[split] = CocoSplit(ann_file, image_dir, classes)
     _refuse_differing_classes(root, splits)
-    if "test" not in splits:
-        splits["test"] = splits["val"]
-        print_log(
-            f"{root} has no annotated test split: testing uses "
-            f"{splits['val'].ann_file}.",
-            logger="current",
-        )
+    use_validation_for_testing(root, splits)
     if placeholders:
         print_log(
             f"{root}: {', '.join(sorted(placeholders))} only groups other categories "
@@ -184,41 +178,6 @@ def _find_splits(root: Path, training: bool) -> dict[str, CocoSplit]:
             logger="current",
         )
     return splits
-
-
-def _find_annotation_file(root: Path, split: str) -> tuple[str, str] | None:
-    """Return an annotation file relative to the root, and the split's name in it."""
-    for name in SPLIT_NAMES[split]:
-        for pattern in ANNOTATION_FILES:
-            candidate = pattern.format(name=name)
-            if (root / candidate).is_file():
-                return candidate, name
-    return None
-
-
-def _find_image_dir(root: Path, ann_file: str, name: str, images: list[dict]) -> str:
-    """Return the folder, relative to the root, that holds most of the first images."""
-    year_or_not = (name, name.removesuffix("2017"), name.removesuffix("2017") + "2017")
-    candidates = [
-        pattern.format(name=variant)
-        for pattern in IMAGE_DIRS
-        for variant in year_or_not
-    ]
-    candidates.append(os.path.dirname(ann_file))
-    existing = [c for c in dict.fromkeys(candidates) if (root / c).is_dir()]
-    probed = [image["file_name"] for image in images[:PROBED_IMAGES]]
-
-    def found_in(folder: str) -> int:
-        return sum((root / folder / file_name).is_file() for file_name in probed)
-
-    best = max(existing, key=found_in)
-    if not found_in(best):
-        looked_in = ", ".join(f"{folder or '.'}" for folder in existing)
-        raise DataError(
-            f"The images of {root / ann_file} (such as {probed[0]}) are in none of the "
-            f"folders {looked_in} of {root}; put them into {name}/."
-        )
-    return best
 
 
 def _unused_parents(contents: list[dict]) -> set[str]:
@@ -252,34 +211,10 @@ def _refuse_differing_classes(root: Path, splits: dict[str, CocoSplit]) -> None:
         )
 
 
-def _leaf_datasets(dataset: dict) -> Iterator[dict]:
-    """Yield the datasets inside RepeatDataset, MultiImageMixDataset and the like."""
-    if "datasets" in dataset:
-        for inner in dataset["datasets"]:
-            yield from _leaf_datasets(inner)
-    elif isinstance(dataset.get("dataset"), dict):
-        yield from _leaf_datasets(dataset["dataset"])
-    else:
-        yield dataset
-
-
 def _point_dataloader(
     loader: dict, root: Path, split: CocoSplit, classes: Sequence[str], name: str
 ) -> None:
-    dataset = loader["dataset"]
-    leaves = list(_leaf_datasets(dataset))
-    for leaf in leaves:
-        if str(leaf.get("type")).rpartition(".")[2] != "CocoDataset":
-            raise OptionError(
-                f"{name}_dataloader reads a {leaf.get('type')}, and --data-root works "
-                "with CocoDataset only; set the dataset's type to 'CocoDataset'."
-            )
-    if len(leaves) > 1:
-        raise OptionError(
-            f"{name}_dataloader joins {len(leaves)} datasets, and --data-root names "
-            "one folder; leave one dataset in the config."
-        )
-    (leaf,) = leaves
+    leaf = only_dataset(loader, name, "CocoDataset")
     leaf["data_root"] = str(root)
     leaf["ann_file"] = split.ann_file
     leaf["data_prefix"] = dict(img=split.image_dir)
@@ -295,8 +230,7 @@ def _point_dataloader(
 
 def _point_evaluator(evaluator: dict | list, ann_file: Path) -> None:
     for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
-        is_coco = str(metric.get("type")).rpartition(".")[2] == "CocoMetric"
-        if is_coco or "ann_file" in metric:
+        if is_of_type(metric, "CocoMetric") or "ann_file" in metric:
             metric["ann_file"] = str(ann_file)
 
 

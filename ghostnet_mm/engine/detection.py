@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +26,14 @@ from ..configuration.config_files import read_config
 from ..configuration.config_text import config_from_text
 from ..configuration.console import tell
 from ..errors import CheckpointError, OptionError
-from ..evaluation.detection_grid import draw_detections
+from ..evaluation.panoptic_map import coco_png
+from ..evaluation.shown_objects import Boxes, PanopticMap, draw_shown, shown_in
+from .detection_json import picture_entry
 from .detector_checkpoint import check_fit, read_detector_weights
 from .finished_folder import finished_folder
-from .image_sources import ImageFiles, VideoFrames, open_source
+from .image_sources import Picture, open_source
 from .status_line import StatusLine, plain_duration
+from .video_writer import VideoWriter
 
 RESULTS_NAME = "detections.json"
 
@@ -48,27 +52,18 @@ class Detector:
     class_names: tuple[str, ...]
     pipeline: Compose
 
-    def detect(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    def detect(self, pixels: np.ndarray) -> Boxes | PanopticMap:
         """Detect on one picture.
 
         Args:
             pixels: (H, W, 3) uint8 BGR.
 
         Returns:
-            ``boxes`` (N, 4) corners x1, y1, x2, y2 in pixels, ``labels`` (N,) and
-            ``scores`` (N,), best first; ``masks`` (N, H, W) where the model has them.
+            Boxes, best first, with masks where the model has them; from a panoptic
+            model its map.
         """
         sample = inference_detector(self.model, pixels, test_pipeline=self.pipeline)
-        found = sample.pred_instances.cpu().numpy()
-        order = np.argsort(-found.scores, kind="stable")
-        result = {
-            "boxes": found.bboxes[order],
-            "labels": found.labels[order],
-            "scores": found.scores[order],
-        }
-        if "masks" in found:
-            result["masks"] = found.masks[order]
-        return result
+        return shown_in(sample)
 
 
 def load_detector(
@@ -115,6 +110,7 @@ def detect_all(
     out_dir: str | os.PathLike,
     score_threshold: float = 0.3,
     max_frames: int | None = None,
+    panoptic_png: bool = False,
 ) -> Path:
     """Detect on a source, and write annotated pictures or a video, and one JSON file.
 
@@ -127,29 +123,34 @@ def detect_all(
         out_dir: Where to write.
         score_threshold: Detections with a lower score are left out.
         max_frames: Stop after so many pictures.
+        panoptic_png: Also write each panoptic map in COCO's format, as
+            ``street.jpg.panoptic.png`` or ``frame_000000.panoptic.png``.
 
     Returns:
-        The JSON file: a list of ``{"image" or "frame", "width", "height",
-        "detections": [{"class", "label", "score", "bbox": [x1, y1, x2, y2]}]}``.
+        The JSON file: a list with an entry of `picture_entry` for each picture.
 
     Raises:
+        OptionError: ``panoptic_png`` was asked of a model without a panoptic map.
         DataError: The source, or one of its pictures, cannot be read.
     """
     pictures = open_source(source)
     if not pictures.is_video:
         _refuse_overwriting(Path(out_dir), pictures.root)
     with finished_folder(out_dir) as folder:
-        writer = _VideoWriter(folder, pictures) if pictures.is_video else None
+        writer = VideoWriter(folder, pictures) if pictures.is_video else None
         line, results, started = StatusLine(), [], time.monotonic()
         try:
             for picture in pictures:
                 found = detector.detect(picture.pixels)
-                results.append(_as_json(picture, found, detector, score_threshold))
-                drawn = _draw(picture.pixels, found, detector, score_threshold)
+                names = detector.class_names
+                results.append(picture_entry(picture, found, names, score_threshold))
+                drawn = draw_shown(picture.pixels, found, names, score_threshold)
                 if writer is not None:
                     writer.write(drawn)
                 else:
                     _write_image(folder / str(picture.name), drawn)
+                if panoptic_png:
+                    _write_panoptic_png(folder, picture, found, len(names))
                 is_last = len(results) in (max_frames, pictures.total)
                 if line.is_due() or is_last:
                     line.show(_progress(len(results), pictures.total, started))
@@ -165,11 +166,13 @@ def detect_all(
             json.dumps(results, indent=1), encoding="utf-8"
         )
     line.clear()
-    count = sum(len(one["detections"]) for one in results)
+    is_panoptic = any("segments" in one for one in results)
+    kind = "segments" if is_panoptic else "detections"
+    count = sum(len(one[kind]) for one in results)
     rate = len(results) / max(time.monotonic() - started, 1e-9)
     target = Path(out_dir).expanduser() / RESULTS_NAME
     tell(
-        f"{count} detections on {len(results)} pictures, {rate:.1f} images/s "
+        f"{count} {kind} on {len(results)} pictures, {rate:.1f} images/s "
         f"(reading and drawing included): {target}"
     )
     return target
@@ -222,56 +225,29 @@ def _pipeline(cfg: Config) -> Compose:
     steps = [
         step
         for step in copy.deepcopy(list(dataset["pipeline"]))
-        if not str(step["type"]).endswith("LoadAnnotations")
+        if not re.fullmatch(r"(.*\.)?Load(Panoptic)?Annotations", str(step["type"]))
     ]
     steps[0] = dict(type="mmdet.LoadImageFromNDArray")
     return Compose(steps)
 
 
-def _as_json(
-    picture: Any, found: Mapping[str, np.ndarray], detector: Detector, threshold: float
-) -> dict[str, Any]:
-    height, width = picture.pixels.shape[:2]
-    key = "frame" if isinstance(picture.name, int) else "image"
-    return {
-        key: picture.name,
-        "width": width,
-        "height": height,
-        "detections": [
-            {
-                "class": detector.class_names[label],
-                "label": int(label),
-                "score": round(float(score), 4),
-                "bbox": [round(float(edge), 2) for edge in box],
-            }
-            for box, label, score in zip(
-                found["boxes"], found["labels"], found["scores"], strict=True
-            )
-            if score >= threshold
-        ],
-    }
-
-
-def _draw(
-    pixels: np.ndarray,
-    found: Mapping[str, np.ndarray],
-    detector: Detector,
-    threshold: float,
-) -> np.ndarray:
-    return draw_detections(
-        pixels,
-        found["boxes"],
-        found["labels"],
-        found["scores"],
-        detector.class_names,
-        threshold,
-        found.get("masks"),
-    )
-
-
 def _write_image(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pixels)
+
+
+def _write_panoptic_png(
+    folder: Path, picture: Picture, found: Boxes | PanopticMap, num_classes: int
+) -> None:
+    if not isinstance(found, PanopticMap):
+        raise OptionError(
+            "--panoptic-png needs a panoptic model, and this one finds objects only; "
+            "their masks are in the JSON file."
+        )
+    is_frame = isinstance(picture.name, int)
+    name = f"frame_{picture.name:06d}" if is_frame else str(picture.name)
+    target = folder / f"{name}.panoptic.png"
+    _write_image(target, coco_png(found.ids, num_classes))
 
 
 def _progress(done: int, total: int | None, started: float) -> str:
@@ -281,28 +257,3 @@ def _progress(done: int, total: int | None, started: float) -> str:
     if total:
         text += f"  ETA {plain_duration(elapsed / done * (total - done))}"
     return text
-
-
-class _VideoWriter:
-    """Writes frames as MP4; the size is that of the first frame."""
-
-    def __init__(self, folder: Path, source: ImageFiles | VideoFrames):
-        stem = f"camera{source.source}"
-        if isinstance(source.source, Path):
-            stem = source.source.stem
-        self._path = str(folder / f"{stem}.mp4")
-        self._rate = source.rate
-        self._writer: cv2.VideoWriter | None = None
-
-    def write(self, frame: np.ndarray) -> None:
-        if self._writer is None:
-            height, width = frame.shape[:2]
-            code = cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(
-                self._path, code, self._rate, (width, height)
-            )
-        self._writer.write(frame)
-
-    def release(self) -> None:
-        if self._writer is not None:
-            self._writer.release()

@@ -173,9 +173,9 @@ class ProgressLine(Hook):
     def _seconds_left(self, runner: Runner) -> float:
         iteration = sum(self._iteration_times) / max(len(self._iteration_times), 1)
         seconds = (runner.max_iters - runner.iter - 1) * iteration
-        return seconds + self._validations_left(runner) * self._one_validation(
-            runner, iteration
-        )
+        left = self._validations_left(runner)
+        # Without any there may be no validation loop to ask.
+        return seconds + (left * self._one_validation(runner, iteration) if left else 0)
 
     def _validations_left(self, runner: Runner) -> int:
         loop = runner.train_loop

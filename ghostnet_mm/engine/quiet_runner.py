@@ -18,6 +18,7 @@ NOT_FOR_THE_CONSOLE = (
     "will be deprecated in future",
     "The testing results of the whole dataset is empty",
     "`metrics` is an empty dict",
+    "The prefix is not set in metric class",
 )
 
 

@@ -1,4 +1,4 @@
-"""Prints the COCO table when a run is over."""
+"""Prints the table of results when a run is over."""
 
 from collections.abc import MutableMapping
 
@@ -14,11 +14,15 @@ from ..evaluation.coco_table import (
     summary,
     take_class_scores,
 )
+from ..evaluation.other_tables import accuracy_table, iou_table
+from ..evaluation.panoptic_table import panoptic_table
 
 
 @HOOKS.register_module()
 class ResultTable(Hook):
     """Keeps the scores of the last evaluation and prints them at the end.
+
+    COCO AP for detectors, IoU for segmentors, accuracy for classifiers.
 
     Runs before every other hook, so that the per-class scores, which
     `ask_for_full_table` turned on for the table, reach no log and no curve.
@@ -53,7 +57,11 @@ class ResultTable(Hook):
             return
         for table in (
             class_table(self.class_scores),
-            overall_table(self.metrics) or summary(self.metrics),
+            overall_table(self.metrics)
+            or iou_table(self.metrics)
+            or accuracy_table(self.metrics)
+            or panoptic_table(self.metrics)
+            or summary(self.metrics),
         ):
             if table:
                 print(f"\n{table}", flush=True)

@@ -6,20 +6,23 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..configuration.console import is_first_process, tell
 from ..configuration.data_checks import check_data
 from ..configuration.model_building import build_on_meta, option_error_for
+from ..configuration.other_data import check_other_data
+from ..configuration.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
 from ..configuration.work_dir import check_work_dir
 from ..errors import CheckpointError, DataError, OptionError
 from ..evaluation.coco_table import ask_for_full_table
@@ -28,15 +31,17 @@ from .detector_checkpoint import (
     check_resumable,
     check_start_weights,
     checkpoint_to_resume,
-    read_detector_weights,
 )
+from .published_classifier import read_tested_weights
 from .quiet_runner import QuietRunner
 
 UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")
+SYNC_BN_ON_CPU = "SyncBatchNorm expected input tensor to be on"
+UNKNOWN_LABEL = re.compile(r"Target (\d+) is out of bounds")
 
 
 def run_training(cfg: Config) -> dict[str, float]:
-    """Train and evaluate the detector of a config.
+    """Train and evaluate the model of a config.
 
     Nothing is written before every check has passed; if a mistake of the user shows
     only later, a work dir that did not exist before is removed again.
@@ -56,7 +61,7 @@ def run_training(cfg: Config) -> dict[str, float]:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
     if is_first_process():
         # The other processes would read the same files.
-        check_data(cfg, ("train", "val"))
+        _check_data(cfg, ("train", "val"))
         _check_weights(cfg)
         check_work_dir(cfg)
     if checkpoint_to_resume(cfg) is not None:
@@ -81,14 +86,15 @@ def run_testing(
 
     Args:
         cfg: The config, as `ghostnet_mm.configuration.load_config` returns it.
-        checkpoint: The detector's weights; they must fit in full.
+        checkpoint: The model's weights; they must fit in full. A classifier may also
+            be given published ones: ``timm://NAME`` or a file in timm's layout.
         out: Where to write the detections as COCO results JSON. Masks, if there are
             any, go beside it as ``NAME.segm.json``.
         show_dir: Folder for the pictures with their detections.
         score_threshold: Detections below this score are left out of the pictures.
 
     Returns:
-        The scores by mmdet's names.
+        The scores by the names of mmdet, mmseg or mmpretrain.
 
     Raises:
         UserError: Data, options or the checkpoint make the test impossible.
@@ -97,10 +103,16 @@ def run_testing(
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
         raise OptionError("The config cannot be tested: it has no test_dataloader.")
     _check_outputs(out, show_dir)
-    weights, _ = read_detector_weights(checkpoint)
-    check_fit(build_on_meta(cfg.model, "model"), weights, checkpoint)
+    if show_dir is not None and scope_of(cfg) in OPTIONAL_SCOPES:
+        raise OptionError(
+            "--show-dir draws detections, and this config has none; use "
+            "tools/segment.py for the pictures of a segmentor."
+        )
+    model = build_on_meta(cfg.model, "model")
+    weights, is_converted = read_tested_weights(model, checkpoint, scope_of(cfg))
+    check_fit(model, weights, checkpoint)
     if is_first_process():
-        check_data(cfg, ("test",))
+        _check_data(cfg, ("test",))
     cfg.load_from, cfg.resume = str(checkpoint), False
     ask_for_full_table(cfg.test_evaluator)
     if show_dir is not None:
@@ -112,11 +124,14 @@ def run_testing(
         _new_work_dir_removed_on_mistake(cfg.work_dir),
         _mistakes_told(cfg),
     ):
+        if is_converted:
+            cfg.load_from = os.path.join(scratch, "converted.pth")
+            torch.save({"meta": {}, "state_dict": weights}, cfg.load_from)
         if out is not None:
             _set_results_prefix(cfg.test_evaluator, os.path.join(scratch, "results"))
         runner = _build(cfg)
         tell(
-            f"testing {checkpoint} on {_size(cfg.test_dataloader)}log in "
+            f"testing {checkpoint}{_source(cfg.test_dataloader)}; log in "
             f"{runner.log_dir}"
         )
         metrics = runner.test()
@@ -130,7 +145,7 @@ def run_testing(
 
 def _with_console_hooks(cfg: Config) -> Config:
     cfg = Config(cfg.to_dict(), filename=cfg.filename)
-    init_default_scope(cfg.get("default_scope") or "mmdet")
+    enter_scope(cfg)
     hooks = list(cfg.get("custom_hooks") or [])
     present = {hook["type"] for hook in hooks}
     hooks += [
@@ -140,6 +155,11 @@ def _with_console_hooks(cfg: Config) -> Config:
     ]
     cfg.custom_hooks = hooks
     return cfg
+
+
+def _check_data(cfg: Config, splits: Sequence[str]) -> None:
+    check = check_other_data if scope_of(cfg) in OPTIONAL_SCOPES else check_data
+    check(cfg, splits)
 
 
 def _build(cfg: Config) -> Runner:
@@ -156,9 +176,10 @@ def _introduce(runner: Runner, cfg: Config) -> None:
     )
 
 
-def _size(loader: Mapping[str, Any]) -> str:
-    ann_file = loader["dataset"].get("ann_file")
-    return f"{ann_file}; " if ann_file else ""
+def _source(loader: Mapping[str, Any]) -> str:
+    dataset = loader["dataset"]
+    source = dataset.get("ann_file") or dataset.get("data_root")
+    return f" on {source}" if source else ""
 
 
 def _check_weights(cfg: Config) -> None:
@@ -263,7 +284,20 @@ def _mistakes_told(cfg: Config) -> Iterator[None]:
     """Translate what libraries raise for a user's mistake that only a run reveals."""
     try:
         yield
-    except (AssertionError, KeyError, TypeError) as error:
+    except ValueError as error:
+        if SYNC_BN_ON_CPU not in str(error):
+            raise
+        raise OptionError(
+            "SyncBN cannot join the statistics of several CPU processes; set the type "
+            "of every norm_cfg of the model to BN with --cfg-options."
+        ) from error
+    except (AssertionError, IndexError, KeyError, TypeError) as error:
+        label = UNKNOWN_LABEL.search(str(error))
+        if label:
+            raise DataError(
+                f"The data has label {label[1]}, which is not below the model's "
+                f"num_classes; correct the labels, or set num_classes."
+            ) from error
         image = UNREADABLE_IMAGE.search(str(error))
         if image:
             name = image[1].splitlines()[0].strip("'\"")
@@ -271,7 +305,7 @@ def _mistakes_told(cfg: Config) -> Iterator[None]:
                 f"{name} cannot be read as an image; replace it, or take it out of the "
                 f"annotation file."
             ) from error
-        if not isinstance(error, AssertionError):
+        if isinstance(error, (KeyError, TypeError)):
             mistake = option_error_for(error, cfg.to_dict(), "the config")
             if mistake is not None:
                 raise mistake from error

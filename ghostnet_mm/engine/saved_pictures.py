@@ -1,4 +1,4 @@
-"""Writes test pictures with their detections drawn in."""
+"""Writes test pictures with what was found in them."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..errors import OptionError
-from ..evaluation.detection_grid import draw_detections
+from ..evaluation.shown_objects import draw_shown, shown_in
 
 
 @HOOKS.register_module()
@@ -36,24 +36,17 @@ class SavePictures(Hook):
         data_batch: Any = None,
         outputs: Sequence | None = None,
     ) -> None:
-        """Draw the detections of one batch."""
+        """Draw the boxes, masks or segments of one batch."""
         classes = runner.test_evaluator.dataset_meta["classes"]
         for sample in outputs or ():
-            found = sample.pred_instances.cpu().numpy()
             target = self.folder / os.path.basename(sample.img_path)
             if target.resolve() == Path(sample.img_path).resolve():
                 raise OptionError(
                     f"--show-dir {self.folder} is the folder of the pictures "
                     "themselves; name another."
                 )
-            picture = draw_detections(
-                cv2.imread(sample.img_path),
-                found.bboxes,
-                found.labels,
-                found.scores,
-                classes,
-                self.threshold,
-                found.masks if "masks" in found else None,
+            picture = draw_shown(
+                cv2.imread(sample.img_path), shown_in(sample), classes, self.threshold
             )
             self.folder.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(target), picture)

@@ -1,6 +1,5 @@
-"""Draw detections on a picture, and a grid of detections beside their ground truth."""
+"""A grid of pictures: what a detector finds, beside the ground truth."""
 
-import colorsys
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,9 @@ import cv2
 import numpy as np
 
 from ..errors import DataError
+from .detection_drawing import FONT
+from .ground_truth import true_boxes, true_panoptic_map
+from .shown_objects import Boxes, PanopticMap, draw_shown, shown_in
 
 if TYPE_CHECKING:
     from mmdet.datasets import BaseDetDataset
@@ -18,21 +20,9 @@ if TYPE_CHECKING:
 
 # Smaller pictures are enlarged to this longer side, so that labels stay readable.
 MIN_SIDE = 480
-MASK_OPACITY = 0.45
 CAPTION_HEIGHT = 28
 GAP = 8
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 PAPER = (255, 255, 255)
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """What is drawn on one picture."""
-
-    boxes: np.ndarray  # (N, 4) x1, y1, x2, y2 in pixels of the picture
-    labels: np.ndarray  # (N,) int, index into the class names
-    scores: np.ndarray | None = None  # (N,) 0 to 1; None for ground truth
-    masks: np.ndarray | None = None  # (N, H, W) bool
 
 
 @dataclass(frozen=True)
@@ -40,66 +30,9 @@ class GridEntry:
     """A picture with what was found in it and what is in it."""
 
     image: np.ndarray  # (H, W, 3) uint8 BGR
-    detections: Boxes
-    ground_truth: Boxes
+    detections: Boxes | PanopticMap
+    ground_truth: Boxes | PanopticMap
     title: str = ""
-
-
-def draw_detections(
-    image: np.ndarray,
-    boxes: np.ndarray,
-    labels: np.ndarray,
-    scores: np.ndarray | None,
-    class_names: Sequence[str],
-    score_threshold: float = 0.3,
-    masks: np.ndarray | None = None,
-) -> np.ndarray:
-    """Draw boxes with class names and scores, the best detections on top.
-
-    Lines and letters grow with the picture. The input is left as it is.
-
-    Args:
-        image: (H, W, 3) uint8 BGR.
-        boxes: (N, 4) corners x1, y1, x2, y2 in pixels.
-        labels: (N,) indices into ``class_names``.
-        scores: (N,) from 0 to 1, or ``None`` for ground truth.
-        class_names: Names by label.
-        score_threshold: Detections with a lower score are left out.
-        masks: (N, H, W) bool, drawn as a tint.
-
-    Returns:
-        (H, W, 3) uint8 BGR.
-    """
-    canvas = np.ascontiguousarray(image).copy()
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    labels = np.asarray(labels, dtype=np.int64).reshape(-1)
-    if scores is None:
-        order = np.arange(len(boxes))
-    else:
-        scores = np.asarray(scores, dtype=np.float64).reshape(-1)
-        order = np.argsort(scores, kind="stable")
-        order = order[scores[order] >= score_threshold]
-    if masks is not None:
-        for i in order:
-            _tint(canvas, np.asarray(masks[i], dtype=bool), class_colour(labels[i]))
-    thickness = max(1, round(min(canvas.shape[:2]) / 250))
-    for i in order:
-        _draw_box(canvas, boxes[i], class_colour(labels[i]), thickness)
-    for i in order:
-        text = class_names[labels[i]]
-        if scores is not None:
-            text = f"{text} {scores[i]:.2f}"
-        _draw_label(canvas, boxes[i], text, class_colour(labels[i]))
-    return canvas
-
-
-def class_colour(label: int) -> tuple[int, int, int]:
-    """Return the BGR colour of a class: neighbouring labels differ clearly."""
-    # Steps of the golden ratio spread any number of hues over the circle.
-    hue = (0.33 + int(label) * 0.618034) % 1.0
-    value = (1.0, 0.8)[int(label) // 8 % 2]
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, value)
-    return round(255 * blue), round(255 * green), round(255 * red)
 
 
 def draw_grid(
@@ -201,24 +134,21 @@ def write_detector_grid(
             sample = dataset[int(index)]
             info = dataset.get_data_info(int(index))
             (result,) = detector.test_step(pseudo_collate([sample]))
-            entries.append(_entry(info, result.pred_instances.cpu().numpy()))
+            entries.append(_entry(info, shown_in(result), dataset.metainfo))
     detector.train(was_training)
     return write_grid(path, entries, class_names, score_threshold)
 
 
-def _entry(info: dict, predicted) -> GridEntry:
+def _entry(info: dict, found: Boxes | PanopticMap, metainfo: dict) -> GridEntry:
     # Straight from the annotation, so that the truth shown is not what a pipeline made
     # of it; detections are in the pixels of the original image too.
     image = cv2.imread(info["img_path"], cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"The image {info['img_path']} cannot be read.")
-    instances = [i for i in info["instances"] if not i.get("ignore_flag")]
-    truth = Boxes(
-        np.array([i["bbox"] for i in instances], dtype=float).reshape(-1, 4),
-        np.array([i["bbox_label"] for i in instances], dtype=int),
-    )
-    masks = predicted.masks if "masks" in predicted else None
-    found = Boxes(predicted.bboxes, predicted.labels, predicted.scores, masks)
+    if isinstance(found, PanopticMap):
+        truth = true_panoptic_map(info, len(metainfo["thing_classes"]))
+    else:
+        truth = true_boxes(info, image.shape[:2], with_masks=found.masks is not None)
     return GridEntry(image, found, truth, Path(info["img_path"]).name)
 
 
@@ -232,73 +162,29 @@ def _draw_pair(
         ("ground truth", entry.ground_truth),
     ):
         image, shown = _enlarge(entry.image, shown, factor)
-        panel = draw_detections(
-            image,
-            shown.boxes,
-            shown.labels,
-            shown.scores,
-            class_names,
-            score_threshold,
-            shown.masks,
-        )
+        panel = draw_shown(image, shown, class_names, score_threshold)
         panels.append(_caption(panel, what))
     pair = _join(panels, axis=1)
     return _caption(pair, entry.title) if entry.title else pair
 
 
 def _enlarge(
-    image: np.ndarray, shown: Boxes, factor: float
-) -> tuple[np.ndarray, Boxes]:
+    image: np.ndarray, shown: Boxes | PanopticMap, factor: float
+) -> tuple[np.ndarray, Boxes | PanopticMap]:
     height, width = image.shape[:2]
     size = (round(width * factor), round(height * factor))
+    enlarged = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    if isinstance(shown, PanopticMap):
+        return enlarged, PanopticMap(_enlarge_map(shown.ids.astype(np.int32), size))
     masks = shown.masks
     if masks is not None:
-        masks = [
-            cv2.resize(np.asarray(m, np.uint8), size, interpolation=cv2.INTER_NEAREST)
-            for m in masks
-        ]
+        masks = [_enlarge_map(np.asarray(mask, np.uint8), size) for mask in masks]
     boxes = np.asarray(shown.boxes, dtype=float).reshape(-1, 4) * factor
-    enlarged = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
     return enlarged, Boxes(boxes, shown.labels, shown.scores, masks)
 
 
-def _tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
-    tint = np.array(colour, dtype=float)
-    canvas[mask] = ((1 - MASK_OPACITY) * canvas[mask] + MASK_OPACITY * tint).astype(
-        np.uint8
-    )
-
-
-def _draw_box(
-    canvas: np.ndarray,
-    box: np.ndarray,
-    colour: tuple[int, int, int],
-    thickness: int,
-) -> None:
-    # A dark rim keeps the line visible on a background of its own colour.
-    x1, y1, x2, y2 = (round(value) for value in box)
-    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), (0, 0, 0), thickness + 2)
-    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, thickness)
-
-
-def _draw_label(
-    canvas: np.ndarray, box: np.ndarray, text: str, colour: tuple[int, int, int]
-) -> None:
-    """Write on a plate above the box, or inside it at the picture's upper edge."""
-    scale = max(0.4, min(canvas.shape[:2]) / 1000)
-    weight = max(1, round(scale * 1.6))
-    (width, height), baseline = cv2.getTextSize(text, FONT, scale, weight)
-    plate_height = height + baseline + 2
-    left = int(np.clip(round(box[0]), 0, max(canvas.shape[1] - width - 4, 0)))
-    top = round(box[1]) - plate_height
-    if top < 0:
-        top = max(round(box[1]), 0)
-    corner = (left + width + 4, top + plate_height)
-    cv2.rectangle(canvas, (left, top), corner, colour, cv2.FILLED)
-    luma = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
-    ink = (0, 0, 0) if luma > 110 else (255, 255, 255)
-    origin = (left + 2, top + height + 1)
-    cv2.putText(canvas, text, origin, FONT, scale, ink, weight, cv2.LINE_AA)
+def _enlarge_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)
 
 
 def _caption(panel: np.ndarray, text: str) -> np.ndarray:

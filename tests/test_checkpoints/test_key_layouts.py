@@ -48,6 +48,21 @@ LAYOUTS = {
     "detector": lambda w: {
         "state_dict": {**with_prefix("backbone.", w), **with_prefix("neck.", OTHER)}
     },
+    "classifier of mmpretrain": lambda w: {
+        "meta": {"epoch": 10},
+        "state_dict": {
+            "data_preprocessor.mean": torch.zeros(3),
+            **with_prefix("backbone.", w),
+            **with_prefix("head.", OTHER),
+        },
+    },
+    "segmentor of mmseg": lambda w: {
+        "state_dict": {
+            **with_prefix("auxiliary_head.", OTHER),
+            **with_prefix("decode_head.", OTHER),
+            **with_prefix("backbone.", w),
+        },
+    },
     "detector, data parallel": lambda w: with_prefix(
         "module.", {**with_prefix("backbone.", w), "head.weight": torch.zeros(3)}
     ),

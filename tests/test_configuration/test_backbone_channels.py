@@ -1,5 +1,8 @@
 """The neck's in_channels against what the built backbone really returns."""
 
+import copy
+from pathlib import Path
+
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -11,6 +14,8 @@ from ghostnet_mm.configuration.backbone_channels import (
     match_channels,
 )
 from ghostnet_mm.errors import OptionError
+
+TINY = Path(__file__).parents[1] / "test_tools" / "tiny_detector.py"
 
 
 def returned(backbone):
@@ -34,6 +39,9 @@ def load(tiny, **assignments):
         {"widen_factor": 1.3},
         {"type": "GhostNetV2"},
         {"type": "GhostNetV3", "widen_factor": 1.0},
+        {"type": "RepGhostNet"},
+        {"type": "GGhostRegNet"},
+        {"type": "GhostResNet"},
         {"frozen_stages": 2},
     ],
 )
@@ -147,6 +155,126 @@ def test_a_neck_that_takes_the_deepest_map_only():
     assert changed["neck"]["in_channels"] == 80
 
 
+def ssdlite(in_channels, out_channels, head_channels, **backbone):
+    return dict(
+        backbone=dict(type="GhostNet", out_indices=(2, 3), **backbone),
+        neck=dict(
+            type="SSDNeck",
+            in_channels=in_channels,
+            out_channels=out_channels,
+            level_strides=(2,),
+            level_paddings=(1,),
+        ),
+        bbox_head=dict(type="SSDHead", in_channels=head_channels),
+    )
+
+
+def test_maps_that_a_neck_passes_on_follow_behind_it():
+    file_model = ssdlite((112, 160), (112, 160, 64), [112, 160, 64])
+    changed = copy.deepcopy(file_model)
+    changed["backbone"]["widen_factor"] = 0.5
+    match_channels(changed, file_model)
+    # mmdet compares tuples with tuples.
+    assert changed["neck"]["in_channels"] == (56, 80)
+    assert changed["neck"]["out_channels"] == (56, 80, 64)
+    assert changed["bbox_head"]["in_channels"] == [56, 80, 64]
+
+
+def test_another_number_of_maps_passed_on():
+    file_model = ssdlite((112, 160), (112, 160, 64), (112, 160, 64))
+    changed = copy.deepcopy(file_model)
+    changed["backbone"]["out_indices"] = (1, 2, 3)
+    match_channels(changed, file_model)
+    assert changed["neck"]["out_channels"] == (40, 112, 160, 64)
+    assert changed["bbox_head"]["in_channels"] == (40, 112, 160, 64)
+
+
+def test_a_head_with_channels_of_its_own_keeps_them():
+    file_model = ssdlite((112, 160), (112, 160, 64), (112, 160, 64))
+    changed = copy.deepcopy(file_model)
+    changed["backbone"]["widen_factor"] = 0.5
+    changed["bbox_head"]["in_channels"] = (1, 2, 3)
+    match_channels(changed, file_model)
+    assert changed["bbox_head"]["in_channels"] == (1, 2, 3)
+
+
+SSDLITE = Path(__file__).parents[2] / "configs" / "ssdlite_ghostnet_coco.py"
+
+
+def test_channels_between_neck_and_head(tiny):
+    options = {"model.bbox_head.in_channels": (112, 160, 512, 256, 256, 64)}
+    with pytest.raises(OptionError, match=r"bbox_head does not .*256, 128\] channels"):
+        load_config(SSDLITE, Options(cfg_options=options))
+    with pytest.raises(OptionError, match=r"bbox_head does not .*16, 16\] channels"):
+        load(tiny, model__bbox_head__in_channels=32)
+
+
+def test_images_of_one_channel(tiny):
+    """A grey image is not a mistake of the neck."""
+    assert load(tiny, model__backbone__in_channels=1).backbone.in_channels == 1
+
+
+def test_strides_of_ssd_beside_its_quotients():
+    """As many maps as before, but finer ones."""
+    options = {"model.backbone.out_indices": (1, 2)}
+    with pytest.raises(OptionError, match=r"\[16, 32, 64, 107.*\[8, 16, 32"):
+        load_config(SSDLITE, Options(cfg_options=options))
+
+
+def family_switch(tmp_path, backbone, in_channels, options):
+    config = tmp_path / "other.py"
+    config.write_text(
+        f"_base_ = {str(TINY)!r}\n"
+        f"model = dict(backbone=dict(_delete_=True, **{backbone!r}),\n"
+        f"    neck=dict(in_channels={in_channels!r}))"
+    )
+    keys = {f"model.backbone.{key}": value for key, value in options.items()}
+    return load_config(config, Options(cfg_options=keys)).model
+
+
+G_GHOST = dict(type="GGhostRegNet", arch="regnetx_200mf", out_indices=(1, 2, 3))
+GHOST_RESNET = dict(type="GhostResNet", depth=50, ratio=4, out_indices=(1, 2, 3))
+
+
+def test_arguments_of_the_class_before_are_left_out(tmp_path, capsys):
+    model = family_switch(
+        tmp_path, G_GHOST, [56, 152, 368], {"type": "GhostNetV3", "widen_factor": 0.5}
+    )
+    assert "arch" not in model.backbone
+    assert model.neck.in_channels == [20, 56, 80]
+    assert "GhostNetV3 does not take arch='regnetx_200mf'" in capsys.readouterr().out
+
+
+def test_arguments_that_both_classes_have_are_kept(tmp_path, capsys):
+    model = family_switch(
+        tmp_path, GHOST_RESNET, [512, 1024, 2048], {"type": "GhostNet"}
+    )
+    assert model.backbone.ratio == 4
+    assert "depth" not in model.backbone
+    assert "does not take depth=50: left out" in capsys.readouterr().out
+
+
+def test_arguments_that_a_class_hands_to_its_base_are_kept(tmp_path):
+    """GhostNetV3 names none of these itself."""
+    backbone = dict(type="GhostNet", ratio=2, with_cp=True, out_indices=(1, 2, 3))
+    model = family_switch(tmp_path, backbone, [40, 112, 160], {"type": "GhostNetV3"})
+    assert model.backbone.ratio == 2
+    assert model.backbone.with_cp is True
+
+
+def test_an_argument_set_with_the_other_class_must_be_its_own(tmp_path):
+    with pytest.raises(OptionError, match=r"GhostNetV2\) has no argument 'depth'"):
+        family_switch(
+            tmp_path, G_GHOST, [56, 152, 368], {"type": "GhostNetV2", "depth": 50}
+        )
+
+
+def test_an_argument_of_no_class_stays_an_error(tmp_path):
+    backbone = dict(type="GhostNet", wide_factor=0.5, out_indices=(1, 2, 3))
+    with pytest.raises(OptionError, match="did you mean 'widen_factor'"):
+        family_switch(tmp_path, backbone, [20, 56, 80], {})
+
+
 def test_a_head_without_a_neck_follows():
     def model(widen_factor):
         return dict(
@@ -184,7 +312,10 @@ def test_channels_of_foreign_backbones(backbone):
         "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
         "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
         "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
+        "ssd/ssd300_coco.py",
         "ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py",
+        "atss/atss_r50_fpn_1x_coco.py",
+        "gfl/gfl_r50_fpn_1x_coco.py",
         "yolof/yolof_r50-c5_8xb8-1x_coco.py",
         "centernet/centernet_r18_8xb16-crop512-140e_coco.py",
         "libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco.py",

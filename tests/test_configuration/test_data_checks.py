@@ -1,4 +1,6 @@
 import copy
+import json
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +34,8 @@ LEAF = dict(
             dict(type="ConcatDataset", datasets=[LEAF, LEAF]),
             [".datasets.0", ".datasets.1"],
         ),
-        (dict(LEAF, type="CocoPanopticDataset"), []),
+        (dict(LEAF, type="CocoPanopticDataset"), [""]),
+        (dict(LEAF, type="LVISV1Dataset"), []),
     ],
 )
 def test_datasets_are_found_in_any_wrapper(dataset, places):
@@ -41,6 +44,7 @@ def test_datasets_are_found_in_any_wrapper(dataset, places):
     for one in found:
         assert (one.ann_file, one.image_dir) == ("root/a.json", "root/images/")
         assert one.classes == ("cup",)
+        assert (one.seg_dir is None) == (dataset["type"] != "CocoPanopticDataset")
 
 
 def test_an_unknown_dataset_is_told():
@@ -95,3 +99,98 @@ def test_missing_files_are_told_with_their_place(real, key, value, says):
     cfg.train_dataloader.dataset[key] = value
     with pytest.raises(DataError, match=f"{says} .*train_dataloader"):
         check_data(cfg, ("train",))
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "is_mask"),
+    [
+        ([[4, 5, 16, 5, 16, 25]], True),
+        (dict(size=[64, 96], counts="abc"), True),
+        (dict(size=[64, 96], counts=[10, 20, 6114]), True),
+        (None, False),
+        ([], False),
+        ("a.png", False),
+        (dict(size=[96, 64], counts="abc"), False),
+    ],
+)
+def test_boxes_without_masks_are_told_where_masks_are_wanted(
+    tiny, tmp_path, segmentation, is_mask
+):
+    annotation = dict(id=3, image_id=1, category_id=1, bbox=[4, 5, 12, 20], area=240)
+    if segmentation is not None:
+        annotation["segmentation"] = segmentation
+    content = dict(
+        images=[dict(id=1, file_name="a.png", width=96, height=64)],
+        categories=[dict(id=1, name="cup")],
+        annotations=[annotation],
+    )
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.png").touch()
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    cfg = load_config(tiny, Options(data_root=str(tmp_path)))
+    check_data(cfg, ("train", "val"))
+    learns = copy.deepcopy(cfg)
+    learns.train_dataloader.dataset.pipeline[1].with_mask = True
+    measures = copy.deepcopy(cfg)
+    measures.val_evaluator.metric = ["bbox", "segm"]
+    for wants_masks in (learns, measures):
+        if is_mask:
+            check_data(wants_masks, ("train", "val"))
+            continue
+        with pytest.raises(DataError, match=r"1 of 1 annotations .* \(ids 3\)"):
+            check_data(wants_masks, ("train", "val"))
+
+
+PANOPTIC = Path(__file__).parents[2] / "configs" / "panoptic-fpn_ghostnet_coco.py"
+
+
+@pytest.fixture
+def panoptic(coco_subset):
+    return load_config(
+        PANOPTIC, Options(data_root=str(coco_subset), backbone_weights="none")
+    )
+
+
+def test_real_panoptic_data_passes(panoptic):
+    check_data(panoptic, ("train", "val", "test"))
+
+
+def test_faulty_panoptic_configs_are_told(panoptic, coco_subset):
+    annotations = coco_subset / "annotations"
+    cases = [
+        ("model.semantic_head.num_stuff_classes", 50, OptionError, "53"),
+        ("model.panoptic_fusion_head.num_things_classes", 10, OptionError, "80 thing"),
+        ("model.roi_head.mask_head.num_classes", 133, OptionError, "has 80 classes"),
+        (
+            "val_evaluator.seg_prefix",
+            str(annotations / "panoptic_train2017"),
+            OptionError,
+            r"val_evaluator\.seg_prefix",
+        ),
+        ("val_evaluator.seg_prefix", "none", DataError, "PNG folder none"),
+        (
+            "val_dataloader.dataset.data_prefix.seg",
+            "annotations/panoptic_train2017",
+            DataError,
+            "100 of the 100 segment PNGs",
+        ),
+        (
+            "val_dataloader.dataset.data_prefix.seg",
+            "none",
+            DataError,
+            "folder of segment PNGs .*none",
+        ),
+        (
+            "val_dataloader.dataset.data_prefix.img",
+            "train2017",
+            DataError,
+            "100 of the 100 pictures",
+        ),
+    ]
+    for key, value, kind, says in cases:
+        cfg = copy.deepcopy(panoptic)
+        cfg.merge_from_dict({key: value})
+        with pytest.raises(kind, match=says) as raised:
+            check_data(cfg, ("val",))
+        assert "\n" not in str(raised.value)

@@ -6,7 +6,7 @@ import pytest
 from conftest import CLASSES, coco_content
 from mmengine.config import Config
 
-from ghostnet_mm.datasets import coco_layout
+from ghostnet_mm.datasets import folder_layout
 from ghostnet_mm.datasets.coco_layout import point_config_at, set_num_classes
 from ghostnet_mm.errors import DataError, OptionError
 
@@ -133,7 +133,9 @@ def test_without_a_test_split_validation_is_tested_and_logged(
     make_coco_folder, monkeypatch
 ):
     logged = []
-    monkeypatch.setattr(coco_layout, "print_log", lambda text, **_: logged.append(text))
+    monkeypatch.setattr(
+        folder_layout, "print_log", lambda text, **_: logged.append(text)
+    )
     cfg = retinanet()
     point_config_at(cfg, make_coco_folder(**OFFICIAL))
     assert cfg.test_dataloader.dataset.ann_file == OFFICIAL["val"][0]

@@ -115,3 +115,10 @@ def test_images_of_all_processes_count(clock, monkeypatch):
     monkeypatch.setattr(f"{module}.get_world_size", lambda: 8)
     runner = make_runner(EpochBasedTrainLoop)
     assert "  16.0 images/s" in lines_of(ProgressLine(), runner, clock, 5)[-1]
+
+
+def test_training_without_validation_has_an_eta_too(clock):
+    runner = make_runner(EpochBasedTrainLoop, val_loop=None)
+    del runner.val_dataloader
+    last = lines_of(ProgressLine(), runner, clock, 5)[-1]
+    assert "ETA 50s" in last

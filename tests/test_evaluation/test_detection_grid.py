@@ -6,15 +6,14 @@ import pytest
 
 from ghostnet_mm.datasets.digits import make_digits_dataset
 from ghostnet_mm.errors import DataError
+from ghostnet_mm.evaluation.detection_drawing import class_colour, draw_detections
 from ghostnet_mm.evaluation.detection_grid import (
-    Boxes,
     GridEntry,
-    class_colour,
-    draw_detections,
     draw_grid,
     write_detector_grid,
     write_grid,
 )
+from ghostnet_mm.evaluation.shown_objects import Boxes
 
 NAMES = ("cat", "dog", "bird")
 NOTHING = Boxes(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))

@@ -1,6 +1,6 @@
 """What users get wrong, and what the tools answer.
 
-``python -m tests.test_tools.bad_inputs`` prints the table for docs/user_errors.md.
+``python tests/test_tools/bad_inputs.py`` prints the table for docs/user_errors.md.
 """
 
 from __future__ import annotations
@@ -495,6 +495,42 @@ BAD_INPUTS = (
     ),
     BadInput(
         "--cfg-options without =", "train", _options("model.backbone"), ("KEY=VALUE",)
+    ),
+    BadInput(
+        "asks for float16 on a CPU",
+        "train",
+        _flags("--amp", "fp16"),
+        ("bf16",),
+    ),
+    BadInput(
+        "averages weights with a momentum above 1",
+        "train",
+        _flags("--ema", "1.5"),
+        ("--ema 1.5", "below 1"),
+    ),
+    BadInput(
+        "accumulates no batches",
+        "train",
+        _flags("--accumulate", "0"),
+        ("--accumulate 0",),
+    ),
+    BadInput(
+        "lets deeper layers learn more slowly",
+        "train",
+        _flags("--layer-decay", "1.2"),
+        ("--layer-decay 1.2",),
+    ),
+    BadInput(
+        "freezes random weights",
+        "train",
+        _flags("--freeze", "stem"),
+        ("--freeze stem",),
+    ),
+    BadInput(
+        "gives a negative seed",
+        "train",
+        _flags("--seed", "-1"),
+        ("--seed -1",),
     ),
     BadInput(
         "--vis without the package",

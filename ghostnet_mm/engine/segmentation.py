@@ -1,0 +1,201 @@
+"""Running a trained segmentor on pictures."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DATASETS, MODELS, TRANSFORMS
+from torch import nn
+
+from ..configuration import Options, apply_options
+from ..configuration.config_files import read_config
+from ..configuration.config_text import config_from_text
+from ..configuration.console import tell
+from ..configuration.task_scopes import SEGMENTATION, scope_of
+from ..errors import CheckpointError, OptionError
+from ..evaluation.detection_drawing import class_colour
+from ..evaluation.semantic_drawing import draw_semantic
+from .detector_checkpoint import check_fit, read_detector_weights
+from .finished_folder import finished_folder
+from .image_sources import open_source
+from .status_line import StatusLine
+
+
+@dataclass(frozen=True)
+class Segmentor:
+    """A segmentor ready for pictures.
+
+    Attributes:
+        model: mmseg's segmentor with its weights, in eval mode.
+        class_names: Names by label.
+        palette: RGB colours by label.
+        pipeline: Turns ``dict(img=...)`` and the sizes into the model's inputs.
+    """
+
+    model: nn.Module
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    pipeline: Compose
+
+    def segment(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the (H, W) labels of one picture, (H, W, 3) uint8 BGR."""
+        size = pixels.shape[:2]
+        data = self.pipeline(dict(img=pixels, img_shape=size, ori_shape=size))
+        batch = {key: [value] for key, value in data.items()}
+        with torch.no_grad():
+            (sample,) = self.model.test_step(batch)
+        return sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
+
+
+def load_segmentor(
+    checkpoint: str | os.PathLike,
+    config: str | os.PathLike | None = None,
+    options: Options | None = None,
+    device: str | None = None,
+) -> Segmentor:
+    """Load a segmentor from a checkpoint of ``tools/train.py``.
+
+    Args:
+        checkpoint: The weights; they must fit in full.
+        config: The config; the default is the one that the checkpoint carries, read
+            as data, never executed.
+        options: Changes to the config.
+        device: Such as ``cuda:0``; the default is the first GPU, or the CPU.
+
+    Raises:
+        CheckpointError: The checkpoint is unusable or of another architecture.
+        OptionError: The config or an option is impossible, or it is no segmentor's.
+    """
+    weights, meta = read_detector_weights(checkpoint)
+    cfg = read_config(config) if config is not None else _stored(meta, checkpoint)
+    if scope_of(cfg) != SEGMENTATION:
+        raise OptionError(
+            f"The config of {checkpoint} is not for mmseg; use tools/detect.py for a "
+            f"detector."
+        )
+    apply_options(cfg, options or Options(), training=False)
+    model = revert_sync_batchnorm(MODELS.build(copy.deepcopy(cfg.model)))
+    check_fit(model, weights, checkpoint)
+    model.load_state_dict(weights, strict=False)  # strict but for BN's counters
+    device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"--device {device} is not available here.") from error
+    model.eval()
+    return Segmentor(model, *_classes(meta, cfg), _pipeline(cfg))
+
+
+def segment_all(
+    segmentor: Segmentor, source: str, out_dir: str | os.PathLike
+) -> list[Path]:
+    """Segment an image or a folder, and write a tinted picture and a label map of each.
+
+    ``NAME.png`` is the picture with the legend, ``NAME.labels.png`` has the label of
+    each pixel as its grey value. The files appear in ``out_dir`` when everything is
+    done; nothing is left behind by an error.
+
+    Returns:
+        The tinted pictures.
+
+    Raises:
+        DataError: The source, or one of its pictures, cannot be read.
+        OptionError: The source is a video, or ``out_dir`` the pictures' own folder.
+    """
+    pictures = open_source(source)
+    if pictures.is_video:
+        raise OptionError(
+            f"{source} is a video; tools/segment.py takes an image or a folder."
+        )
+    out_dir = Path(out_dir).expanduser()
+    if out_dir.resolve() == pictures.root.resolve():
+        raise OptionError(
+            f"--out {out_dir} is the folder of the pictures themselves; name another."
+        )
+    written, started, line = [], time.monotonic(), StatusLine()
+    with finished_folder(out_dir) as folder:
+        for picture in pictures:
+            labels = segmentor.segment(picture.pixels)
+            drawn = draw_semantic(
+                picture.pixels, labels, segmentor.class_names, segmentor.palette
+            )
+            # The suffix stays: a.jpg and a.png of one folder are two pictures.
+            target = folder / f"{picture.name}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), drawn)
+            depth = np.uint8 if len(segmentor.class_names) <= 256 else np.uint16
+            labels_file = target.with_suffix(".labels.png")
+            cv2.imwrite(str(labels_file), labels.astype(depth))
+            written.append(out_dir / target.relative_to(folder))
+            if line.is_due():
+                line.show(f"{len(written)}/{pictures.total} images")
+    line.clear()
+    rate = len(written) / max(time.monotonic() - started, 1e-9)
+    tell(
+        f"{len(written)} pictures, {rate:.1f} images/s (reading and drawing included): "
+        f"{out_dir}"
+    )
+    return written
+
+
+def _stored(meta: Mapping[str, Any], checkpoint: str | os.PathLike) -> Config:
+    text = meta.get("cfg")
+    if not isinstance(text, str):
+        raise CheckpointError(
+            f"{checkpoint} carries no config; pass the one it was trained with as "
+            f"--config."
+        )
+    return Config(config_from_text(text), filename=None)
+
+
+def _classes(
+    meta: Mapping[str, Any], cfg: Config
+) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
+    """Take names and colours from the checkpoint, or else from the config's dataset."""
+    stored = {str(k).lower(): v for k, v in (meta.get("dataset_meta") or {}).items()}
+    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
+    kind = DATASETS.get(dataset["type"]) if "type" in dataset else None
+    sources = (
+        stored,
+        dataset.get("metainfo") or {},
+        getattr(kind, "METAINFO", None) or {},
+    )
+    names = next((one["classes"] for one in sources if one.get("classes")), None)
+    if names is None:
+        raise OptionError(
+            "Neither the checkpoint nor the config names the classes; set "
+            "test_dataloader.dataset.metainfo.classes."
+        )
+    palettes = (one.get("palette") for one in sources)
+    palette = next((one for one in palettes if one and len(one) == len(names)), None)
+    if palette is None:
+        palette = [class_colour(label)[::-1] for label in range(len(names))]
+    return tuple(names), tuple(tuple(int(c) for c in colour) for colour in palette)
+
+
+def _pipeline(cfg: Config) -> Compose:
+    loader = cfg.get("test_dataloader")
+    if loader is None:
+        raise OptionError("The config has no test_dataloader to take a pipeline from.")
+    dataset = loader["dataset"]
+    while "pipeline" not in dataset and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    steps = [
+        TRANSFORMS.build(step)
+        for step in copy.deepcopy(list(dataset["pipeline"]))
+        # The picture is there already, and its labels are what is asked for.
+        if not str(step["type"]).endswith(("LoadImageFromFile", "LoadAnnotations"))
+    ]
+    return Compose(steps)

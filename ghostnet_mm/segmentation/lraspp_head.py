@@ -1,0 +1,19 @@
+"""LR-ASPP for maps of any size."""
+
+from mmseg.models.decode_heads import LRASPPHead
+from mmseg.registry import MODELS
+from torch import nn
+
+
+@MODELS.register_module()
+class PooledLRASPPHead(LRASPPHead):
+    """mmseg's ``LRASPPHead`` with one attention vector for the whole map.
+
+    mmseg pools windows of 49 x 49 cells, which a 512 px crop at output stride 16 does
+    not have, nor a long narrow picture at any stride. Global pooling is the limit of
+    that window and what torchvision's LR-ASPP does. Parameter names are mmseg's.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.image_pool[0] = nn.AdaptiveAvgPool2d(1)

@@ -1,0 +1,103 @@
+"""Build, train and run every config on real pictures; see --help."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+For each CONFIG (by default all of configs/): build the model, train two steps of two
+real pictures, predict on two more, and print parameters and multiply-accumulates at
+the size of configs/metafile.yml. Ends with status 2 if one of them fails."""
+EXAMPLES = """\
+examples:
+  python tools/try_configs.py --data-root data/coco
+  python tools/try_configs.py configs/yolox_ghostnet_coco.py --data-root data/coco \\
+      --size 256"""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "configs", nargs="*", metavar="CONFIG", help="default: all of configs/"
+    )
+    parser.add_argument(
+        "--data-root", required=True, metavar="DIR", help="a folder in COCO layout"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="scale each config's image sizes to at most this (default: as they are)",
+    )
+    return parser.parse_args(argv)
+
+
+def try_all(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    import time
+    import traceback
+    from pathlib import Path
+
+    from ghostnet_mm.analysis.config_trial import try_config
+    from ghostnet_mm.errors import OptionError, UserError
+    from ghostnet_mm.model_zoo import read_metafile
+    from ghostnet_mm.model_zoo.measuring import count
+
+    root = Path(__file__).resolve().parents[1]
+    entries = {Path(one["Config"]).name: one for one in read_metafile(root).models}
+    paths = arguments.configs or sorted((root / "configs").glob("*.py"))
+    failed = []
+    print(
+        "| config | params (M) | GMACs | losses of two steps | predictions | seconds |"
+    )
+    print("|---|---:|---:|---|---:|---:|", flush=True)
+    for path in map(Path, paths):
+        started = time.monotonic()
+        try:
+            trial = try_config(path, arguments.data_root, arguments.size)
+        except Exception as error:
+            # The others are still worth a look; this one's traceback goes to stderr.
+            if not isinstance(error, UserError):
+                traceback.print_exc()
+            failed.append(path.name)
+            print(f"| {path.name} | failed: {error} | | | | |", flush=True)
+            continue
+        entry = entries.get(path.name)
+        costs = ("-", "-")
+        if entry is not None:
+            parameters, macs = count(entry, root)
+            costs = (f"{parameters / 1e6:.2f}", f"{macs / 1e9:.3f}")
+        losses = ", ".join(f"{loss:.3f}" for loss in trial.losses)
+        print(
+            f"| {path.name} | {costs[0]} | {costs[1]} | {losses} "
+            f"| {trial.num_predictions} | {time.monotonic() - started:.0f} s |",
+            flush=True,
+        )
+        if trial.without_gradient or not all(map(_is_finite, trial.losses)):
+            failed.append(path.name)
+    if failed:
+        raise OptionError(f"{len(failed)} configs failed: {', '.join(failed)}.")
+
+
+def _is_finite(number: float) -> bool:
+    return number == number and abs(number) != float("inf")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    arguments = parse_arguments(argv)  # before the slow imports: --help is instant
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.configuration.command_line import run_tool
+
+    return run_tool(try_all, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

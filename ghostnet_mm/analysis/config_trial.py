@@ -102,7 +102,7 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> Trial:
         loss.backward()
         reached |= {n for n, p in model.named_parameters() if p.grad is not None}
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     trainable = [n for n, p in model.named_parameters() if p.requires_grad]
     return Trial(
         tuple(losses),

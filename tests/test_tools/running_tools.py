@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
+# Tools import each other; at the end of the path they hide no other module.
+sys.path.append(str(ROOT / "tools"))
 TINY = str(Path(__file__).with_name("tiny_detector.py"))
 
 

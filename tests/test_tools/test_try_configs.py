@@ -1,0 +1,65 @@
+"""tools/try_configs.py trains and predicts on real pictures."""
+
+import pytest
+from mmengine.config import Config
+from running_tools import ROOT, run_here
+
+from ghostnet_mm.analysis.config_trial import shrink, try_config
+
+# One of each data pipeline and kind of output.
+NAMES = (
+    "gfl_ghostnet-nano_coco",
+    "ssdlite_ghostnet_coco",
+    "centernet_ghostnet_coco",
+    "yolox_ghostnet-nano_coco",
+    "rtmdet-ins_ghostnet_coco",
+    "panoptic-fpn_ghostnet_coco",
+    "lraspp_ghostnetv2_ade20k",
+    "classifier_ghostnet_cifar10",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_steps_and_predictions_on_real_pictures(name, coco_subset):
+    trial = try_config(ROOT / "configs" / f"{name}.py", coco_subset, size=128)
+    assert len(trial.losses) == 2
+    assert all(0 < loss < float("inf") for loss in trial.losses)
+    assert trial.without_gradient == ()
+
+
+def test_the_command_lists_costs_and_fails_for_a_broken_config(coco_subset, tmp_path):
+    broken = tmp_path / "broken_coco.py"
+    broken.write_text("model = dict(type='NoSuchDetector')\n")
+    good = ROOT / "configs" / "yolox_ghostnet-nano_coco.py"
+    done = run_here(
+        *("try_configs", good, broken),
+        *("--data-root", coco_subset, "--size", 96),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "| yolox_ghostnet-nano_coco.py | 2.07 | 0.508 |" in done.stdout
+    assert "| broken_coco.py | failed: " in done.stdout
+    assert "1 configs failed: broken_coco.py" in done.stderr
+
+
+def test_all_image_sizes_shrink_together():
+    step = [
+        dict(type="Mosaic", img_scale=(640, 640)),
+        dict(type="RandomAffine", border=(-320, -320), scaling_ratio_range=(0.1, 2)),
+        dict(type="Inner", transforms=[dict(type="Resize", scale=(1333, 800))]),
+    ]
+    loader = dict(dataset=dict(pipeline=step))
+    cfg = Config(
+        dict(
+            train_dataloader=loader,
+            val_dataloader=dict(dataset=dict(pipeline=[])),
+            model=dict(data_preprocessor=dict(pad_size_divisor=32)),
+        )
+    )
+    shrink(cfg, 320)
+    mosaic, affine, inner = cfg.train_dataloader.dataset.pipeline
+    assert mosaic.img_scale == (160, 160)
+    assert affine.border == (-64, -64)
+    assert affine.scaling_ratio_range == (0.1, 2)
+    assert inner.transforms[0].scale == (320, 192)
+    assert cfg.model.data_preprocessor.pad_size_divisor == 32

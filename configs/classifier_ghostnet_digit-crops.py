@@ -4,7 +4,7 @@
 #   python tools/make_digit_crops.py data/digits data/digit_crops
 #   python tools/train.py configs/classifier_ghostnet_digit-crops.py
 #   python tools/train.py configs/retinanet_ghostnet_digits.py \
-#       --backbone-weights work_dirs/classifier_ghostnet_digit-crops/epoch_10.pth
+#       --backbone-weights work_dirs/classifier_ghostnet_digit-crops/epoch_20.pth
 _base_ = "mmpretrain::_base_/default_runtime.py"
 custom_imports = dict(
     imports=["ghostnet_mm", "ghostnet_mm.classification"], allow_failed_imports=False
@@ -23,15 +23,14 @@ model = dict(
     backbone=dict(
         type="mmdet.GhostNet",
         widen_factor=0.5,
-        out_indices=(3,),
-        # At stride 32 a crop of 64 px would be 2 x 2 cells.
-        output_stride=16,
+        # The stages that the detector uses; at stride 32 a crop would be 2 x 2 cells.
+        out_indices=(2,),
         init_cfg=None,
     ),
     head=dict(
         type="GhostClsHead",
         num_classes=10,
-        in_channels=80,
+        in_channels=56,
         widen_factor=0.5,
         hidden_channels=256,
     ),
@@ -43,8 +42,8 @@ data_root = "{{$DIGIT_CROPS_ROOT:data/digit_crops}}"
 metainfo = dict(classes=tuple("0123456789"))
 train_pipeline = [
     dict(type="LoadImageFromFile"),
-    # Digits of every size that the detector meets; mirrored digits would be no digits.
-    dict(type="RandomResizedCrop", scale=64, crop_ratio_range=(0.6, 1.0)),
+    # A mirrored digit would be none.
+    dict(type="RandomResizedCrop", scale=64, crop_ratio_range=(0.8, 1.0)),
     dict(type="PackInputs"),
 ]
 test_pipeline = [
@@ -83,8 +82,8 @@ val_evaluator = dict(type="Accuracy", topk=(1, 5))
 test_evaluator = val_evaluator
 
 # schedule
-max_epochs = 10
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
+max_epochs = 20
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(

@@ -20,15 +20,15 @@ import numpy as np
 from ..errors import DataError, OptionError
 from .digit_scenes import SPLITS
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 # Written last: a folder that has it is complete.
 RECORD = "digit_crops.json"
 
-# Pixels; a larger digit is cut out whole and then reduced to the larger of the two.
-CROP_SIDES = (64, 96)
-# Side of the crop over the longer side of the digit's box.
-CONTEXT = (1.3, 2.0)
-LEAST_CONTEXT = 1.15
+# Pixels; a larger crop is reduced to this.
+LARGEST_SIDE = 96
+# Side of the crop over the longer side of the digit's box: little enough that few crops
+# show a second digit, which would make the label ambiguous.
+CONTEXT = (1.15, 1.5)
 
 
 def make_digit_crops(
@@ -127,8 +127,7 @@ def crop_window(
     """
     x, y, w, h = box
     longest = max(w, h)
-    side = np.clip(longest * rng.uniform(*CONTEXT), *CROP_SIDES)
-    side = int(min(max(side, longest * LEAST_CONTEXT), width, height))
+    side = int(min(np.ceil(longest * rng.uniform(*CONTEXT)), width, height))
     corner = []
     for start, extent, limit in ((x, w, width), (y, h, height)):
         # Anywhere between the box at the square's far edge and at its near one.
@@ -177,8 +176,8 @@ def _cut(rng: np.random.Generator, pixels: np.ndarray, box: list[float]) -> np.n
     height, width = pixels.shape[:2]
     x, y, side = crop_window(rng, box, width, height)
     crop = pixels[y : y + side, x : x + side]
-    if side > CROP_SIDES[1]:
-        crop = cv2.resize(crop, (CROP_SIDES[1],) * 2, interpolation=cv2.INTER_AREA)
+    if side > LARGEST_SIDE:
+        crop = cv2.resize(crop, (LARGEST_SIDE,) * 2, interpolation=cv2.INTER_AREA)
     return crop
 
 

@@ -103,3 +103,4 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
+auto_scale_lr = dict(enable=False, base_batch_size=32)

@@ -39,3 +39,4 @@ data_root = "{{$ADE20K_ROOT:data/ade/ADEChallengeData2016}}"
 train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -34,3 +34,4 @@ data_root = "{{$CITYSCAPES_ROOT:data/cityscapes}}"
 train_dataloader = dict(batch_size=4, num_workers=4, dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
+auto_scale_lr = dict(enable=False, base_batch_size=16)

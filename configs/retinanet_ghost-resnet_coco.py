@@ -1,6 +1,7 @@
 # retinanet_ghostnet_coco.py with Ghost-ResNet-50 (ratio 2). Its ImageNet weights were
 # never published, so it trains from scratch: every layer and every norm learns, for
-# 73 epochs (as in mmdet's scratch recipes; 12 are for pretrained weights).
+# 73 epochs (as in mmdet's scratch recipes, which have group norm; 12 are for pretrained
+# weights).
 # Give each GPU more images where memory allows, for the sake of the batch statistics.
 _base_ = "./retinanet_ghostnet_coco.py"
 

@@ -29,3 +29,5 @@ val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + "annotations/instances_val2017.json")
 test_evaluator = val_evaluator
+# The recipe is for 8 x 32 images; its base states the 16 of another schedule.
+auto_scale_lr = dict(base_batch_size=256)

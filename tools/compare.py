@@ -56,6 +56,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=30,
         help="timed forward passes of each candidate, alternating; 0: none (30)",
     )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="image size for the costs, in pixels (default: the recipe's test size)",
+    )
     parser.add_argument("--out-dir", required=True, metavar="DIR")
     return parser.parse_args(argv)
 
@@ -67,7 +74,13 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.comparison import compare, parse_candidate, write_report
     from ghostnet_mm.comparison.costs import measure_costs
     from ghostnet_mm.comparison.report import PLOT_NAME, TABLE_NAME
+    from ghostnet_mm.comparison.shared_recipe import load_recipe
+    from ghostnet_mm.errors import OptionError
 
+    if arguments.latency_rounds < 0:
+        raise OptionError("--latency-rounds cannot be negative; 0 leaves it out.")
+    recipe = load_recipe(arguments.recipe, arguments.data_root, arguments.epochs)
+    size = tuple(arguments.size) if arguments.size else test_size(recipe)
     configs, results = compare(
         [parse_candidate(text) for text in arguments.candidates],
         arguments.recipe,
@@ -76,16 +89,19 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out_dir,
         arguments.epochs,
     )
-    size = test_size(next(iter(configs.values())))
     costs = measure_costs(configs, size, arguments.latency_rounds)
-    loop = next(iter(configs.values())).train_cfg
+    epochs = recipe.train_cfg.get("max_epochs", "-")
     notes = [
-        f"Recipe {arguments.recipe}, {loop.get('max_epochs', '-')} epochs, seeds "
+        f"Recipe {arguments.recipe}, {epochs} epochs, seeds "
         f"{' '.join(map(str, arguments.seeds))}; costs at {size[0]} x {size[1]} px in "
-        f"the deployed form; latency: median of {arguments.latency_rounds} alternating "
-        f"forward passes in eager PyTorch, batch 1, without decoding and NMS.",
-        f"Machine: {describe_machine()}.",
+        f"the deployed form."
     ]
+    if arguments.latency_rounds:
+        notes.append(
+            f"Latency: median of {arguments.latency_rounds} alternating forward passes "
+            f"in eager PyTorch, batch 1, without decoding and NMS; "
+            f"{describe_machine()}."
+        )
     print("\n" + write_report(results, costs, arguments.out_dir, notes))
     print(f"written to {arguments.out_dir}: {TABLE_NAME}, {PLOT_NAME}")
 

@@ -1,8 +1,17 @@
 """Build, train and run every config on real pictures; see --help."""
 
+from __future__ import annotations
+
 import argparse
+import math
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ghostnet_mm.analysis.config_trial import Trial
 
 DESCRIPTION = """\
 For each CONFIG (by default all of configs/): build the model, train two steps of two
@@ -46,7 +55,6 @@ def try_all(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.analysis.config_trial import try_config
     from ghostnet_mm.errors import OptionError, UserError
     from ghostnet_mm.model_zoo import read_metafile
-    from ghostnet_mm.model_zoo.measuring import count
 
     root = Path(__file__).resolve().parents[1]
     entries = {Path(one["Config"]).name: one for one in read_metafile(root).models}
@@ -60,6 +68,8 @@ def try_all(arguments: argparse.Namespace) -> None:
         started = time.monotonic()
         try:
             trial = try_config(path, arguments.data_root, arguments.size)
+            costs = _costs(entries.get(path.name), root)
+            _check(trial)
         except Exception as error:
             # The others are still worth a look; this one's traceback goes to stderr.
             if not isinstance(error, UserError):
@@ -67,25 +77,33 @@ def try_all(arguments: argparse.Namespace) -> None:
             failed.append(path.name)
             print(f"| {path.name} | failed: {error} | | | | |", flush=True)
             continue
-        entry = entries.get(path.name)
-        costs = ("-", "-")
-        if entry is not None:
-            parameters, macs = count(entry, root)
-            costs = (f"{parameters / 1e6:.2f}", f"{macs / 1e9:.3f}")
         losses = ", ".join(f"{loss:.3f}" for loss in trial.losses)
         print(
             f"| {path.name} | {costs[0]} | {costs[1]} | {losses} "
             f"| {trial.num_predictions} | {time.monotonic() - started:.0f} s |",
             flush=True,
         )
-        if trial.without_gradient or not all(map(_is_finite, trial.losses)):
-            failed.append(path.name)
     if failed:
         raise OptionError(f"{len(failed)} configs failed: {', '.join(failed)}.")
 
 
-def _is_finite(number: float) -> bool:
-    return number == number and abs(number) != float("inf")
+def _costs(entry: dict | None, root: Path) -> tuple[str, str]:
+    from ghostnet_mm.model_zoo.measuring import count
+
+    if entry is None:
+        return "-", "-"
+    parameters, macs = count(entry, root)
+    return f"{parameters / 1e6:.2f}", f"{macs / 1e9:.3f}"
+
+
+def _check(trial: Trial) -> None:
+    from ghostnet_mm.errors import OptionError
+
+    if trial.without_gradient:
+        names = ", ".join(trial.without_gradient[:3])
+        raise OptionError(f"no gradient reaches {names}")
+    if not all(map(math.isfinite, trial.losses)):
+        raise OptionError(f"a loss is not finite: {trial.losses}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

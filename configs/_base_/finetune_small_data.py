@@ -8,6 +8,7 @@ _base_ = "../retinanet_ghostnet_coco.py"
 
 model = dict(backbone=dict(frozen_stages=0, norm_eval=True))
 
+auto_scale_lr = dict(base_batch_size=4)
 max_epochs = 50
 train_cfg = dict(max_epochs=max_epochs, val_interval=1)
 train_dataloader = dict(batch_size=4)

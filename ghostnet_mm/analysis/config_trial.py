@@ -153,13 +153,14 @@ def shrink(cfg: Config, size: int) -> None:
 
     Args:
         cfg: The config.
-        size: What the largest of them becomes, in pixels; all become multiples of 32.
+        size: What the largest of them becomes if it is larger, in pixels; all become
+            multiples of 32.
     """
     parts = [cfg[f"{split}_dataloader"] for split in ("train", "val")]
     parts.append(cfg.model.get("data_preprocessor") or {})
     largest = max(pixels for part in parts for pixels in _pixels_inside(part))
     for part in parts:
-        _shrink_inside(part, size / largest)
+        _shrink_inside(part, min(size / largest, 1))
 
 
 def _pixels_inside(node: Any, counts: bool = False) -> Iterator[int]:

@@ -59,6 +59,12 @@ def parse_candidate(text: str) -> Candidate:
         raise OptionError(f"{words[0]!r} is not LABEL=CONFIG.")
     settings = parse_assignments(words[1:]) if words[1:] else {}
     weights = str(settings.pop(WEIGHTS_KEY, "none"))
+    foreign = [key for key in settings if not key.startswith("model.")]
+    if foreign:
+        raise OptionError(
+            f"{', '.join(foreign)} of the candidate {label!r} would have no effect: "
+            f"only the model is the candidate's own; change the --recipe instead."
+        )
     return Candidate(label, config, settings, weights)
 
 

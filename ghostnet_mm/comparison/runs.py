@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,8 +10,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..configuration.command_line import run_tool
 from ..configuration.config_files import read_config
 from ..configuration.console import tell
+from ..configuration.data_checks import check_data
 from ..engine.status_line import plain_duration
 from ..errors import OptionError
 from .candidates import Candidate, refuse_doubles
@@ -70,24 +73,29 @@ def compare(
     configs = {
         one.label: candidate_config(recipe, one, data_root) for one in candidates
     }
-    plan = [(one, seed) for one in candidates for seed in seeds]
+    plan = []
+    for candidate in candidates:
+        check_data(configs[candidate.label], ("train", "val"))
+        for seed in seeds:
+            folder = Path(out_dir) / candidate.folder / f"seed-{seed}"
+            cfg = configs[candidate.label].copy()
+            cfg.work_dir = str(folder)
+            cfg.randomness = dict(seed=seed)
+            plan.append((candidate.label, seed, cfg, folder, _finished(folder, cfg)))
     results, spent = [], []
-    for index, (candidate, seed) in enumerate(plan):
-        folder = Path(out_dir) / candidate.folder / f"seed-{seed}"
-        cfg = configs[candidate.label].copy()
-        cfg.work_dir = str(folder)
-        cfg.randomness = dict(seed=seed)
-        result = _finished(folder, cfg)
+    for index, (label, seed, cfg, folder, result) in enumerate(plan):
+        place = f"[{index + 1}/{len(plan)}] {label}, seed {seed}"
         if result is None:
             left = ""
             if spent:
+                missing = sum(one[-1] is None for one in plan[index:])
                 mean = sum(spent) / len(spent)
-                left = f", about {plain_duration(mean * (len(plan) - index))} left"
-            tell(f"\n[{index + 1}/{len(plan)}] {candidate.label}, seed {seed}{left}")
-            result = _run(candidate.label, seed, cfg, folder)
+                left = f", about {plain_duration(mean * missing)} left"
+            tell(f"\n{place}{left}")
+            result = _run(label, seed, cfg, folder)
             spent.append(result.seconds)
         else:
-            tell(f"[{index + 1}/{len(plan)}] {candidate.label}, seed {seed}: finished")
+            tell(f"{place}: finished")
         results.append(result)
     return configs, results
 
@@ -140,6 +148,10 @@ def _run(label: str, seed: int, cfg: Config, folder: Path) -> RunResult:
 
 
 def _train(config_file: str, metrics_file: str) -> None:
+    sys.exit(run_tool(_train_and_save, config_file, metrics_file))
+
+
+def _train_and_save(config_file: str, metrics_file: str) -> None:
     from ..engine.run import run_training
 
     cfg = read_config(config_file)

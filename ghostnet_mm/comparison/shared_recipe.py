@@ -10,6 +10,8 @@ from ..configuration import Options, load_config
 from ..errors import OptionError
 from .candidates import Candidate
 
+# Of mmdet's PipelineSwitchHook and YOLOXModeSwitchHook.
+HOOK_EPOCHS = ("switch_epoch", "num_last_epochs")
 SCHEDULE_LENGTHS = ("begin", "end", "T_max")
 
 
@@ -65,6 +67,7 @@ def load_recipe(path: str, data_root: str, epochs: int | None) -> Config:
     if "max_epochs" in cfg.train_cfg:
         # The score is that of the end: what is between only takes time.
         cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
+        cfg.train_cfg.pop("dynamic_intervals", None)
     return cfg
 
 
@@ -84,16 +87,27 @@ def set_epochs(cfg: Config, epochs: int) -> None:
         )
     stretch = epochs / loop["max_epochs"]
     loop["max_epochs"] = epochs
+    _stretch_hooks(cfg, stretch)
     for scheduler in _schedulers(cfg):
         if not scheduler.get("by_epoch", True):
             continue
         for key in SCHEDULE_LENGTHS:
             if isinstance(scheduler.get(key), int):
                 scheduler[key] = round(scheduler[key] * stretch)
+        if "end" in scheduler:
+            scheduler["end"] = max(scheduler["end"], scheduler.get("begin", 0) + 1)
         if "milestones" in scheduler:
             scheduler["milestones"] = [
                 round(one * stretch) for one in scheduler["milestones"]
             ]
+
+
+def _stretch_hooks(cfg: Config, stretch: float) -> None:
+    """Move the epochs at which hooks change the augmentation."""
+    for hook in cfg.get("custom_hooks") or []:
+        for key in HOOK_EPOCHS:
+            if key in hook:
+                hook[key] = max(round(hook[key] * stretch), 1)
 
 
 def _schedulers(cfg: Config) -> list[MutableMapping[str, Any]]:

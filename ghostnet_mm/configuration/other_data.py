@@ -160,13 +160,31 @@ def _take_classes_from_folders(cfg: Config) -> None:
         for _, dataset in _datasets_of(cfg, split):
             folder, ann_file = _class_folder(dataset)
             if not ann_file and dataset.get("type") in ("CustomDataset", "ImageNet"):
-                classes = classes or _subfolders(folder)
+                found = _subfolders(folder)
+                classes = classes or found
+                if found and found != classes:
+                    differing = sorted(set(found) ^ set(classes))
+                    raise DataError(
+                        f"The folders in {folder} are not the classes of the other "
+                        f"splits ({', '.join(differing[:5])}); give every split a "
+                        f"folder for each class."
+                    )
                 named = (dataset.get("metainfo") or {}).get("classes")
                 if classes and (named is None or list(named) != classes):
                     _name_classes(dataset, classes)
     head = cfg.model.get("head")
     if classes and isinstance(head, Mapping) and "num_classes" in head:
         head["num_classes"] = len(classes)
+    if classes:
+        _rank_only_existing_classes(cfg, len(classes))
+
+
+def _rank_only_existing_classes(cfg: Config, count: int) -> None:
+    for split in ("val", "test"):
+        evaluators = cfg.get(f"{split}_evaluator") or []
+        for one in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
+            if isinstance(one.get("topk"), list | tuple):
+                one["topk"] = tuple(k for k in one["topk"] if k <= count)
 
 
 def _name_classes(dataset: dict[str, Any], classes: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 The crops are ImageNet-style folders, ``train/<class>/*.png`` and ``val/<class>/*.png``.
 Each split is cut from the pictures of the same split of the digits dataset, which share
-neither handwriting nor photographs with the other: nothing that a detector is validated
+neither handwriting nor regions of photographs with the other: nothing that a detector is validated
 on has been seen in pretraining.
 """
 
@@ -40,7 +40,7 @@ def make_digit_crops(
 ) -> Path:
     """Cut every digit out of a digits dataset, or find that this was done already.
 
-    A crop is a square of 64 to 96 pixels around the digit's box, off its centre by a
+    A crop is a square of at most 96 pixels around the digit's box, off its centre by a
     random amount that leaves the box inside, and is named after its picture and
     annotation: ``train/7/000000000012_34_0.png``. A crop does not depend on how many
     others there are. The folder appears only when it is complete.

@@ -25,6 +25,7 @@ from ..configuration import Options, apply_options
 from ..configuration.config_files import read_config
 from ..configuration.config_text import config_from_text
 from ..configuration.console import tell
+from ..configuration.task_scopes import OPTIONAL_SCOPES, scope_of
 from ..errors import CheckpointError, OptionError
 from ..evaluation.panoptic_map import coco_png
 from ..evaluation.shown_objects import Boxes, PanopticMap, draw_shown, shown_in
@@ -89,6 +90,11 @@ def load_detector(
     """
     weights, meta = read_detector_weights(checkpoint)
     cfg = read_config(config) if config is not None else _stored(meta, checkpoint)
+    if scope_of(cfg) in OPTIONAL_SCOPES:
+        raise OptionError(
+            f"{checkpoint} is not a detector's; use tools/segment.py for semantic "
+            f"segmentation and tools/test.py for a classifier."
+        )
     class_names = _class_names(meta, cfg)
     apply_options(cfg, options or Options(), training=training)
     model = MODELS.build(copy.deepcopy(cfg.model))

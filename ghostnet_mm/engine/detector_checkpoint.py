@@ -7,7 +7,7 @@ is left over is dropped, with a warning among hundreds of lines.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -15,7 +15,8 @@ from mmengine.runner import find_latest_checkpoint
 from torch import Tensor, nn
 
 from ..checkpoints import load_checkpoint_file
-from ..errors import CheckpointError
+from ..configuration.config_text import config_from_text
+from ..errors import CheckpointError, OptionError
 
 KEYS_SHOWN = 5
 # Absent from files older than PyTorch 0.4.1, and of no effect on the outputs.
@@ -106,12 +107,18 @@ def checkpoint_to_resume(cfg: Config) -> str | None:
     return find_latest_checkpoint(cfg.work_dir)
 
 
-def check_resumable(detector: nn.Module, path: str) -> None:
+def check_resumable(detector: nn.Module, path: str, cfg: Config) -> None:
     """Make sure that a run can continue from a checkpoint.
+
+    Args:
+        detector: The detector; its tensors may be on the meta device.
+        path: The checkpoint.
+        cfg: The config of the run that is to continue.
 
     Raises:
         CheckpointError: The file is unusable, of another architecture, or holds weights
             only.
+        OptionError: The run had other training features, whose state would be lost.
     """
     if not os.path.isfile(path):
         raise CheckpointError(
@@ -131,6 +138,42 @@ def check_resumable(detector: nn.Module, path: str) -> None:
             f"{path} carries a config as code, which resuming would run; start from "
             f"its weights with --cfg-options load_from={path}."
         )
+    _check_same_features(meta, cfg, path)
+
+
+def _check_same_features(meta: Mapping, now: Config, path: str) -> None:
+    try:
+        then = config_from_text(meta["cfg"])
+    except (KeyError, TypeError, OptionError):
+        return  # not one of our runs: nothing to compare with
+    for flag, read in TRAINING_FEATURES.items():
+        if read(then) != read(now):
+            raise OptionError(
+                f"{path} was trained with another {flag}; repeat the flags of its run "
+                f"with --resume."
+            )
+
+
+def _averages(cfg: Mapping) -> bool:
+    kinds = {str(hook.get("type")) for hook in cfg.get("custom_hooks") or ()}
+    return bool(kinds & {"EMAHook", "WeightAverage"})
+
+
+def _accumulated(cfg: Mapping) -> int:
+    return (cfg.get("optim_wrapper") or {}).get("accumulative_counts", 1)
+
+
+def _layer_decay(cfg: Mapping) -> float | None:
+    groups = (cfg.get("optim_wrapper") or {}).get("paramwise_cfg") or {}
+    return groups.get("decay_rate")
+
+
+# What of a run's state only the same feature can take up again.
+TRAINING_FEATURES: dict[str, Callable[[Mapping], object]] = {
+    "--ema": _averages,
+    "--accumulate": _accumulated,
+    "--layer-decay": _layer_decay,
+}
 
 
 def check_start_weights(detector: nn.Module, path: str) -> None:

@@ -143,7 +143,8 @@ class ProgressLine(Hook):
         loss = outputs.get("loss")
         loss = float("nan") if loss is None else float(loss.detach())
         rate = runner.optim_wrapper.get_lr()
-        rate = next(iter(rate.values()))[0] if rate else float("nan")
+        # Groups may differ, as with layer decay: the rate of the fastest.
+        rate = max(next(iter(rate.values()))) if rate else float("nan")
         elapsed = time.monotonic() - self._started
         if _is_by_epoch(runner):
             place = (

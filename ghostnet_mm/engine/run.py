@@ -187,7 +187,7 @@ def _check_weights(cfg: Config) -> None:
     detector = build_on_meta(cfg.model, "model")
     resumed = checkpoint_to_resume(cfg)
     if resumed is not None:
-        check_resumable(detector, resumed)
+        check_resumable(detector, resumed, cfg)
         tell(f"resuming from {resumed}")
         return
     if cfg.get("resume"):

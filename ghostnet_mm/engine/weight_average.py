@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.hooks import EMAHook
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 # mmdet's defaults, which are for runs of 100,000 steps and more.
 LONG_RUN_MOMENTUM = 0.0002
@@ -48,7 +48,10 @@ class WeightAverage(EMAHook):
 
     def before_run(self, runner: Runner) -> None:
         """Copy the model; the length of the run is known now."""
-        steps = max(runner.max_iters // _accumulated(runner.optim_wrapper), 1)
+        # The public property would build the training data, for a test as well.
+        loop = runner._train_loop
+        length = loop.max_iters if isinstance(loop, BaseLoop) else 0
+        steps = max(length // _accumulated(runner.optim_wrapper), 1)
         momentum, gamma = self.momentum, self.gamma
         if momentum is None:
             momentum = min(max(LONG_RUN_MOMENTUM, 1 / (AVERAGED_SHARE * steps)), 0.5)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .conv_norm_act import LayerStyle
+from .ghost_batch_norm import GhostBN
 
 # Groups of the blocks on intrinsic features are narrower by this factor.
 INTRINSIC_GROUP_FACTOR = 0.75
@@ -146,6 +147,8 @@ def norm_of_pooled(norm: nn.Module, x: Tensor) -> Tensor:
     values = x.numel() // norm.num_features
     if isinstance(norm, nn.SyncBatchNorm):
         values *= get_world_size()
+    elif isinstance(norm, GhostBN):
+        values = min(values, norm.virtual_batch_size)
     if values > 1:
         return norm(x)
     return F.batch_norm(

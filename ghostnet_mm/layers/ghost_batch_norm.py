@@ -75,7 +75,7 @@ class GhostBN(nn.BatchNorm2d):
             mean = torch.zeros_like(self.running_mean)
             variance = torch.zeros_like(self.running_var)
         outputs = []
-        for chunk in x.split(self.virtual_batch_size):
+        for chunk in self._virtual_batches(x):
             chunk_mean, chunk_variance = None, None
             if self.track_running_stats:
                 chunk_mean = torch.empty_like(mean)
@@ -88,6 +88,14 @@ class GhostBN(nn.BatchNorm2d):
         if self.track_running_stats:
             self._move_running_statistics(mean, variance)
         return torch.cat(outputs)
+
+    def _virtual_batches(self, x: Tensor) -> list[Tensor]:
+        chunks = list(x.split(self.virtual_batch_size))
+        if chunks[-1].numel() == self.num_features:
+            # A lone value per channel has no variance: it joins the batch before.
+            start = (len(chunks) - 2) * self.virtual_batch_size
+            chunks[-2:] = [x[start:]]
+        return chunks
 
     def _normalise(
         self, x: Tensor, mean: Tensor | None, variance: Tensor | None

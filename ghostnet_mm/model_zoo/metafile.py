@@ -20,6 +20,7 @@ HEADER = """\
 # and the tables of README.md and docs/model_zoo.md are made from this file.
 """
 METAFILE = Path("configs") / "metafile.yml"
+FACTS = ("Backbone", "Recipe", "Input Size")
 REQUIRED = ("Name", "In Collection", "Config", "Metadata")
 
 
@@ -55,6 +56,7 @@ def read_metafile(root: str | Path) -> Metafile:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     for entry in content["Models"]:
         missing = [key for key in REQUIRED if key not in entry]
+        missing += [key for key in FACTS if key not in entry.get("Metadata", {})]
         if missing:
             raise DataError(
                 f"The entry {entry.get('Name', '?')} of {path} has no "

@@ -15,8 +15,8 @@ class LightFPN(FPN):
     """mmdet's ``FPN`` with depthwise-separable convolutions in place of its 3x3 ones.
 
     mmdet builds lateral and output convolutions from the same ``conv_cfg``, so no
-    option of its own does this. With 96 channels the output convolutions cost about a
-    ninth of the plain ones with a kernel of 3, and a seventh with 5.
+    option of its own does this. With 96 channels the output convolutions cost about an
+    eighth of the plain ones with a kernel of 3, and a seventh with 5.
 
     Args:
         in_channels: Channels of each input map, finest first.

@@ -579,3 +579,16 @@ def test_complexity_is_told_per_stage():
         *(f"backbone: stage {number}" for number in (1, 2, 3, 4)),
         "total",
     ]
+
+
+@pytest.mark.parametrize(("images", "virtual"), [(5, 4), (4, 1), (3, 2), (1, 2)])
+def test_ghost_batch_norm_trains_the_mix_branch(images, virtual):
+    """Its virtual batches may be a single pooled image."""
+    backbone = GGhostRegNet(
+        "regnetx_200mf",
+        norm_eval=False,
+        norm_cfg=dict(type="GhostBN", virtual_batch_size=virtual),
+    )
+    maps = backbone.train()(torch.rand(images, 3, 64, 64))
+    sum(one.sum() for one in maps).backward()
+    assert all(p.grad.isfinite().all() for p in backbone.parameters())

@@ -34,6 +34,11 @@ def test_what_is_no_candidate_is_refused(text):
         parse_candidate(text)
 
 
+def test_settings_that_the_recipe_would_override_are_refused():
+    with pytest.raises(OptionError, match="optim_wrapper.optimizer.lr"):
+        parse_candidate("a.py model.neck.num_outs=3 optim_wrapper.optimizer.lr=0.1")
+
+
 def test_labels_that_would_share_a_folder_are_refused():
     with pytest.raises(OptionError, match="label of its own"):
         refuse_doubles([Candidate("a b", "x.py"), Candidate("a, b", "y.py")][:2] * 2)

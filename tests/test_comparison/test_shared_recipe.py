@@ -68,3 +68,14 @@ def test_impossible_budgets_are_refused(data_root):
     cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=10)
     with pytest.raises(OptionError, match="counts epochs"):
         set_epochs(cfg, 3)
+
+
+def test_hooks_and_short_warm_ups_are_stretched_too(data_root):
+    cfg = load_recipe(str(CONFIGS / "yolox_ghostnet_coco.py"), data_root, epochs=30)
+    warm_up, cosine, constant = cfg.param_scheduler
+    assert (warm_up.begin, warm_up.end) == (0, 1)
+    assert (cosine.begin, cosine.end) == (0, 28)
+    assert (constant.begin, constant.end) == (28, 30)
+    (switch,) = [h for h in cfg.custom_hooks if h["type"] == "YOLOXModeSwitchHook"]
+    assert switch["num_last_epochs"] == 2
+    assert "dynamic_intervals" not in cfg.train_cfg

@@ -150,3 +150,36 @@ def test_the_main_recipe_is_mmdets_one_times_schedule():
     )
     assert cfg.train_cfg.max_epochs == 12
     assert cfg.train_dataloader.batch_size == 2
+
+
+# Learning rate, and the images per step it is for, by the start of the name.
+RATES = {
+    "atss_": (0.01, 16),
+    "centernet_": (0.02, 128),
+    "faster-rcnn_": (0.02, 16),
+    "fcos_": (0.01, 16),
+    "gfl_ghostnet_coco": (0.01, 16),
+    "gfl_ghostnet-": (0.001, 96),
+    "mask-rcnn_": (0.02, 16),
+    "panoptic-fpn_": (0.02, 16),
+    "retinanet_ghostnet_coco": (0.01, 16),
+    "retinanet_ghostnet_digits": (0.002, 4),
+    "rtmdet": (0.004, 256),
+    "ssdlite_": (0.015, 192),
+    "yolov3_": (0.003, 192),
+    "yolox_": (0.01, 64),
+}
+
+
+@pytest.mark.parametrize("start", RATES)
+def test_learning_rates_belong_to_the_batch_they_are_scaled_from(start):
+    paths = [
+        path
+        for path in (Path(__file__).parents[2] / "configs").glob(f"{start}*.py")
+        if "-1.1x" not in path.stem
+    ]
+    assert paths
+    for path in paths:
+        cfg = Config.fromfile(path)
+        rate = cfg.optim_wrapper.optimizer.lr
+        assert (rate, cfg.auto_scale_lr.base_batch_size) == RATES[start], path

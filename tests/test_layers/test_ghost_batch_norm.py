@@ -157,3 +157,16 @@ def test_serves_as_norm_cfg_of_backbones_and_necks():
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(OptionError, match="virtual_batch_size"):
         GhostBN(3, virtual_batch_size=size)
+
+
+def test_a_lone_value_joins_the_virtual_batch_before_it(randomise_norms):
+    """A last batch of one pooled image has no variance of its own."""
+    ghost, plain = pair(randomise_norms, 2)
+    x = torch.randn(5, 3, 1, 1, dtype=torch.float64)
+    expected = [
+        nn.functional.batch_norm(
+            chunk, None, None, plain.weight, plain.bias, training=True
+        )
+        for chunk in (x[:2], x[2:])
+    ]
+    torch.testing.assert_close(ghost(x), torch.cat(expected))

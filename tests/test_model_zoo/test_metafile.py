@@ -89,7 +89,7 @@ def test_an_incomplete_entry_is_told(checkout):
     content = yaml.safe_load(file.read_text())
     del content["Models"][0]["Metadata"]
     file.write_text(yaml.safe_dump(content))
-    with pytest.raises(DataError, match="has no Metadata"):
+    with pytest.raises(DataError, match="has no Metadata, Backbone"):
         read_metafile(checkout)
 
 

@@ -2,9 +2,9 @@
 # epochs at 640 px: 2.35M parameters in all. Recipe: mmdet's
 # rtmdet-ins_tiny_8xb32-300e_coco.py (5.64M); neck and head are narrower and the neck's
 # convolutions depthwise. Batch norm is not synchronised: 32 images per GPU are enough,
-# and SyncBN cannot train on several CPU processes. ImageNet weights at this width were never published,
-# so it trains from scratch, as mmdet's YOLOX does in as many epochs; name your own with
-# --backbone-weights PATH.
+# and SyncBN cannot train on several CPU processes. ImageNet weights at this width were
+# never published, so it trains from scratch, as mmdet's YOLOX does in as many epochs;
+# name your own with --backbone-weights PATH.
 _base_ = "mmdet::rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py"
 custom_imports = dict(imports=["ghostnet_mm"], allow_failed_imports=False)
 

@@ -2,8 +2,8 @@
 
 The crops are ImageNet-style folders, ``train/<class>/*.png`` and ``val/<class>/*.png``.
 Each split is cut from the pictures of the same split of the digits dataset, which share
-neither handwriting nor regions of photographs with the other: nothing that a detector is validated
-on has been seen in pretraining.
+neither handwriting nor regions of photographs with the other: nothing that a detector
+is validated on has been seen in pretraining.
 """
 
 import json

@@ -35,7 +35,7 @@ def test_what_is_no_candidate_is_refused(text):
 
 
 def test_settings_that_the_recipe_would_override_are_refused():
-    with pytest.raises(OptionError, match="optim_wrapper.optimizer.lr"):
+    with pytest.raises(OptionError, match=r"optim_wrapper\.optimizer\.lr"):
         parse_candidate("a.py model.neck.num_outs=3 optim_wrapper.optimizer.lr=0.1")
 
 

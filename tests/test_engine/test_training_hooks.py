@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
@@ -149,9 +149,11 @@ def test_the_saved_weights_are_the_average_of_the_steps(tmp_path, accumulate):
 def test_momentum_and_warm_up_follow_the_length_of_the_run(tmp_path):
     def ema_cfg(steps, accumulate=1):
         hook = WeightAverage()
+        loop = object.__new__(EpochBasedTrainLoop)
+        loop._max_iters = steps * accumulate
         runner = SimpleNamespace(
             model=Line(),
-            max_iters=steps * accumulate,
+            _train_loop=loop,
             optim_wrapper=SimpleNamespace(_accumulative_counts=accumulate),
         )
         hook.before_run(runner)
@@ -162,6 +164,19 @@ def test_momentum_and_warm_up_follow_the_length_of_the_run(tmp_path):
     # mmdet's own from 100,000 steps on; something possible for very few.
     assert ema_cfg(200_000) == (0.0002, 2000)
     assert ema_cfg(4) == (0.5, 1)
+
+
+def test_a_test_does_not_build_the_training_loop():
+    """It may have no training data at all."""
+    hook = WeightAverage()
+    hook.before_run(
+        SimpleNamespace(
+            model=Line(),
+            _train_loop=dict(type="EpochBasedTrainLoop", max_epochs=3),
+            optim_wrapper=None,
+        )
+    )
+    assert hook.ema_model is not None
 
 
 @pytest.mark.parametrize(

@@ -83,11 +83,10 @@ def run(arguments: argparse.Namespace) -> None:
     size = tuple(arguments.size) if arguments.size else test_size(recipe)
     configs, results = compare(
         [parse_candidate(text) for text in arguments.candidates],
-        arguments.recipe,
+        recipe,
         arguments.data_root,
         arguments.seeds,
         arguments.out_dir,
-        arguments.epochs,
     )
     costs = measure_costs(configs, size, arguments.latency_rounds)
     epochs = recipe.train_cfg.get("max_epochs", "-")

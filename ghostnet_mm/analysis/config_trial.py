@@ -19,6 +19,8 @@ from mmengine.runner import Runner, set_random_seed
 from torch import nn
 
 from ..configuration import Options, load_config
+from ..configuration.config_files import read_config
+from ..configuration.task_scopes import DETECTION, scope_of
 from .labelled_pictures import labelled_pictures
 
 PIXEL_KEYS = frozenset(
@@ -69,12 +71,12 @@ def try_config(
 
 def _try(path: Path, data_root: str, size: int | None, steps: int) -> Trial:
     register_all_modules(init_default_scope=False)
-    cfg = load_config(path, Options(backbone_weights="none"))
-    scope = cfg.get("default_scope") or "mmdet"
-    detects = scope == "mmdet"
-    if detects:
-        options = Options(data_root=data_root, backbone_weights="none")
-        cfg = load_config(path, options)
+    scope = scope_of(read_config(path))
+    detects = scope == DETECTION
+    cfg = load_config(
+        path,
+        Options(data_root=data_root if detects else None, backbone_weights="none"),
+    )
     DefaultScope.get_instance(f"trial-{path.stem}", scope_name=scope)
     set_random_seed(0)
     if size is not None:

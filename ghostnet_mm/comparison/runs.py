@@ -17,7 +17,7 @@ from ..configuration.data_checks import check_data
 from ..engine.status_line import plain_duration
 from ..errors import OptionError
 from .candidates import Candidate, refuse_doubles
-from .shared_recipe import candidate_config, load_recipe
+from .shared_recipe import candidate_config
 
 RESULT_NAME = "result.json"
 
@@ -41,11 +41,10 @@ class RunResult:
 
 def compare(
     candidates: Sequence[Candidate],
-    recipe_path: str,
+    recipe: Config,
     data_root: str,
     seeds: Sequence[int],
     out_dir: str | Path,
-    epochs: int | None = None,
 ) -> tuple[dict[str, Config], list[RunResult]]:
     """Train every candidate with every seed.
 
@@ -54,11 +53,11 @@ def compare(
 
     Args:
         candidates: What to train.
-        recipe_path: The config that gives data, optimizer, schedule and hooks.
+        recipe: What gives data, optimizer, schedule and hooks, as `load_recipe`
+            returns it.
         data_root: A folder in COCO layout.
         seeds: One run each.
         out_dir: Gets ``<label>/seed-<n>/`` for each run.
-        epochs: The budget, where it is not the recipe's own.
 
     Returns:
         The configs by label, and the results in the order of candidates and seeds.
@@ -69,7 +68,6 @@ def compare(
     if not seeds or len(set(seeds)) != len(seeds):
         raise OptionError("--seeds needs different whole numbers, such as 0 1 2.")
     refuse_doubles(candidates)
-    recipe = load_recipe(recipe_path, data_root, epochs)
     configs = {
         one.label: candidate_config(recipe, one, data_root) for one in candidates
     }

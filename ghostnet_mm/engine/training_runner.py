@@ -25,11 +25,11 @@ class BatchScalingRunner(QuietRunner):
         """Scale the learning rates by images per step over ``base_batch_size``."""
         if not (auto_scale_lr or {}).get("enable"):
             return
-        # mmengine offers no public name for it.
         if self._resume:
             # Resuming brings back the optimizer's rate, whatever is set here.
             tell("--auto-scale-lr: the learning rate is that of the resumed run")
             return
+        # mmengine offers no public name for it.
         accumulated = getattr(optim_wrapper, "_accumulative_counts", 1)
         before = _highest_rate(optim_wrapper)
         base = auto_scale_lr["base_batch_size"]

@@ -14,6 +14,7 @@ from ..analysis.complexity import measure_complexity
 from ..analysis.detector_complexity import deployed, model_channels, network_pass
 from ..configuration import Options, load_config
 from ..configuration.model_building import build_on_meta
+from ..configuration.task_scopes import scope_of
 
 
 def entry_config(entry: dict[str, Any], root: str | Path) -> Config:
@@ -30,7 +31,7 @@ def count(entry: dict[str, Any], root: str | Path) -> tuple[int, int]:
     run without memory; those whose second stage needs numbers run on the CPU.
     """
     cfg = entry_config(entry, root)
-    init_default_scope(cfg.get("default_scope") or "mmdet")
+    init_default_scope(scope_of(cfg))
     size = tuple(entry["Metadata"]["Input Size"])
     try:
         return _count(build_on_meta(cfg.model, "model"), cfg, size)
@@ -48,7 +49,7 @@ def _count(model: nn.Module, cfg: Config, size: tuple[int, int]) -> tuple[int, i
 def latency_pass(entry: dict[str, Any], root: str | Path) -> Callable[[], object]:
     """Return a function that runs an entry's deployed network on one image."""
     cfg = entry_config(entry, root)
-    init_default_scope(cfg.get("default_scope") or "mmdet")
+    init_default_scope(scope_of(cfg))
     model = deployed(MODELS.build(cfg.model))
     size = tuple(entry["Metadata"]["Input Size"])
     return network_pass(model, model_channels(cfg), size)

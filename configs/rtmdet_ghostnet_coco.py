@@ -20,7 +20,8 @@ model = dict(
         init_cfg=dict(type="Pretrained", checkpoint="timm://ghostnet_100.in1k"),
     ),
     neck=dict(in_channels=[40, 112, 160], norm_cfg=dict(type="BN")),
-    bbox_head=dict(norm_cfg=dict(type="BN")),
+    # Starts with boxes of several strides: see docs/comparisons.md.
+    bbox_head=dict(type="MobileRTMDetHead", exp_on_reg=True, norm_cfg=dict(type="BN")),
 )
 
 data_root = "{{$COCO_ROOT:data/coco}}".rstrip("/") + "/"

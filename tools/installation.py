@@ -3,10 +3,13 @@
 import importlib.util
 import sys
 
+# mmengine needs pkg_resources, which newer setuptools have no more.
+PACKAGES = ("torch", "torchvision", "pkg_resources", "mmengine", "mmcv", "mmdet")
+
 
 def exit_unless_installed() -> None:
     """End with one sentence and status 2 instead of an import's traceback."""
-    for package in ("torch", "mmdet", "ghostnet_mm"):
+    for package in (*PACKAGES, "ghostnet_mm"):
         if importlib.util.find_spec(package) is None:
             print(
                 f"error: {package} is not installed; activate the environment "

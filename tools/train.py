@@ -160,15 +160,11 @@ def train(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit status."""
     arguments = parse_arguments(argv)  # before the slow imports: --help is instant
-    try:
-        from ghostnet_mm.configuration.command_line import run_tool
-    except ModuleNotFoundError as error:
-        print(
-            f"error: {error.name} is not installed; in the project's folder, run "
-            f"pip install -r requirements.txt and then pip install -e .",
-            file=sys.stderr,
-        )
-        return 2
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.configuration.command_line import run_tool
+
     return run_tool(train, arguments)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import math
 import sys
 from collections.abc import Sequence
@@ -59,7 +61,7 @@ def try_all(arguments: argparse.Namespace) -> None:
     root = Path(__file__).resolve().parents[1]
     entries = {Path(one["Config"]).name: one for one in read_metafile(root).models}
     paths = arguments.configs or sorted((root / "configs").glob("*.py"))
-    failed = []
+    failed, notices = [], []
     print(
         "| config | params (M) | GMACs | losses of two steps | predictions | seconds |"
     )
@@ -68,7 +70,9 @@ def try_all(arguments: argparse.Namespace) -> None:
         started = time.monotonic()
         try:
             trial = try_config(path, arguments.data_root, arguments.size)
-            costs = _costs(entries.get(path.name), root)
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                costs = _costs(entries.get(path.name), root)
+            notices += [f"{path.name}: {line}" for line in said.getvalue().splitlines()]
             _check(trial)
         except Exception as error:
             # The others are still worth a look; this one's traceback goes to stderr.
@@ -83,6 +87,9 @@ def try_all(arguments: argparse.Namespace) -> None:
             f"| {trial.num_predictions} | {time.monotonic() - started:.0f} s |",
             flush=True,
         )
+    # Not between the rows: what loading the configs said would break the table.
+    for notice in notices:
+        print(notice, file=sys.stderr)
     if failed:
         raise OptionError(f"{len(failed)} configs failed: {', '.join(failed)}.")
 

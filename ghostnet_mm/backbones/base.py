@@ -9,10 +9,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints import load_backbone_weights
 from ..layers.block_checkpointing import run_checkpointed
+from ..layers.channel_rounding import round_channels
+from ..layers.conv_norm_act import LayerStyle
 from .argument_checks import (
     STAGE_STRIDES,
     checked_frozen_stages,
     checked_in_channels,
+    checked_layer_cfg,
     checked_out_indices,
     checked_output_stride,
     checked_widen_factor,
@@ -31,6 +34,9 @@ class MultiScaleBackbone(BaseModule):
         out_indices: Stages to return, 0 to 3.
         frozen_stages: -1 freezes nothing, 0 the stem, ``i`` the stem and ``i`` stages.
             Frozen layers keep their parameters and their norm statistics.
+        conv_cfg: Convolution type, ``None`` for plain ones.
+        norm_cfg: Norm type, ``None`` for batch norms.
+        act_cfg: Activation type, ``None`` for ReLU.
         norm_eval: Keeps all norm statistics fixed while training.
         with_cp: Recomputes blocks in the backward pass to save memory; results and
             norm statistics are unchanged.
@@ -40,6 +46,7 @@ class MultiScaleBackbone(BaseModule):
             ``timm://NAME``, and every key must fit.
 
     Attributes:
+        style: How layers are built.
         out_channels: Channels of each returned map.
         out_strides: Stride of each returned map, in input pixels.
 
@@ -55,6 +62,9 @@ class MultiScaleBackbone(BaseModule):
         in_channels: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
+        conv_cfg: dict | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
         norm_eval: bool = False,
         with_cp: bool = False,
         output_stride: int = 32,
@@ -66,6 +76,11 @@ class MultiScaleBackbone(BaseModule):
         self.out_indices = checked_out_indices(out_indices)
         self.frozen_stages = checked_frozen_stages(frozen_stages)
         self.output_stride = checked_output_stride(output_stride)
+        self.style = LayerStyle(
+            conv_cfg=conv_cfg,
+            norm_cfg=checked_layer_cfg("norm_cfg", norm_cfg or dict(type="BN")),
+            act_cfg=checked_layer_cfg("act_cfg", act_cfg or dict(type="ReLU")),
+        )
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.out_strides = tuple(self.stride_of(index) for index in self.out_indices)
@@ -78,6 +93,9 @@ class MultiScaleBackbone(BaseModule):
     def stride_of(self, stage: int) -> int:
         """Return the stride of a stage's map, in input pixels."""
         return min(STAGE_STRIDES[stage], self.output_stride)
+
+    def _scaled(self, channels: int) -> int:
+        return round_channels(channels * self.widen_factor)
 
     def stem_parts(self) -> list[nn.Module]:
         """Return the modules that run before stage 0, in order."""

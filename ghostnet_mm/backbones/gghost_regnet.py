@@ -6,9 +6,8 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.channel_rounding import round_channels
-from ..layers.conv_norm_act import LayerStyle
 from ..layers.gghost_stage import GGhostStage, StageShape, plain_stage
-from .argument_checks import STAGE_STRIDES, checked_choice, checked_layer_cfg
+from .argument_checks import STAGE_STRIDES, checked_choice
 from .base import MultiScaleBackbone
 from .gghost_stages import (
     FIRST_GGHOST_STAGE,
@@ -89,18 +88,16 @@ class GGhostRegNet(MultiScaleBackbone):
             in_channels=in_channels,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
+            conv_cfg=conv_cfg,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
             norm_eval=norm_eval,
             with_cp=with_cp,
             output_stride=output_stride,
             init_cfg=INIT_CFG if init_cfg is None else init_cfg,
         )
         self.arch = checked_choice("arch", arch, GGHOST_REGNETS)
-        self.style = LayerStyle(
-            conv_cfg=conv_cfg,
-            norm_cfg=checked_layer_cfg("norm_cfg", norm_cfg or dict(type="BN")),
-            act_cfg=checked_layer_cfg("act_cfg", act_cfg or dict(type="ReLU")),
-        )
-        channels = round_channels(REGNET_STEM_CHANNELS * self.widen_factor)
+        channels = self._scaled(REGNET_STEM_CHANNELS)
         self.conv1 = self.style.conv(self.in_channels, channels, 3, stride=2)
         self.bn1 = self.style.norm(channels)
         self.act1 = self.style.act()

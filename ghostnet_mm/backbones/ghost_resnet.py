@@ -5,15 +5,8 @@ from collections.abc import Sequence
 from mmdet.registry import MODELS
 from torch import nn
 
-from ..layers.channel_rounding import round_channels
-from ..layers.conv_norm_act import LayerStyle
 from ..layers.ghost_residual import GhostResidual, ResidualShape
-from .argument_checks import (
-    checked_cheap_kernel_size,
-    checked_choice,
-    checked_layer_cfg,
-    checked_ratio,
-)
+from .argument_checks import checked_cheap_kernel_size, checked_choice, checked_ratio
 from .base import MultiScaleBackbone
 
 # Blocks per stage by depth, and channels of the stages' 3x3 convolutions.
@@ -90,6 +83,9 @@ class GhostResNet(MultiScaleBackbone):
             in_channels=in_channels,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
+            conv_cfg=conv_cfg,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
             norm_eval=norm_eval,
             with_cp=with_cp,
             output_stride=output_stride,
@@ -98,11 +94,6 @@ class GhostResNet(MultiScaleBackbone):
         self.depth = checked_choice("depth", depth, RESNET_BLOCKS)
         self.ratio = checked_ratio(ratio)
         self.cheap_kernel_size = checked_cheap_kernel_size(cheap_kernel_size)
-        self.style = LayerStyle(
-            conv_cfg=conv_cfg,
-            norm_cfg=checked_layer_cfg("norm_cfg", norm_cfg or dict(type="BN")),
-            act_cfg=checked_layer_cfg("act_cfg", act_cfg or dict(type="ReLU")),
-        )
         channels = self._scaled(STEM_CHANNELS)
         self.conv1 = self.style.conv(self.in_channels, channels, 7, stride=2)
         self.bn1 = self.style.norm(channels)
@@ -113,9 +104,6 @@ class GhostResNet(MultiScaleBackbone):
             self._scaled(RESNET_CHANNELS[i] * EXPANSION) for i in self.out_indices
         )
         self._freeze()
-
-    def _scaled(self, channels: int) -> int:
-        return round_channels(channels * self.widen_factor)
 
     def _build_stages(self, in_channels: int) -> None:
         total_stride, dilation = 4, 1

@@ -5,14 +5,8 @@ from collections.abc import Sequence
 from mmdet.registry import MODELS
 from torch import nn
 
-from ..layers.channel_rounding import round_channels
-from ..layers.conv_norm_act import LayerStyle
 from ..layers.ghost_bottleneck import BottleneckShape, GhostBottleneck
-from .argument_checks import (
-    checked_cheap_kernel_size,
-    checked_layer_cfg,
-    checked_ratio,
-)
+from .argument_checks import checked_cheap_kernel_size, checked_ratio
 from .base import MultiScaleBackbone
 from .stages import (
     FIRST_BLOCK_WITH_ATTENTION,
@@ -78,6 +72,9 @@ class GhostStages(MultiScaleBackbone):
             in_channels=in_channels,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
+            conv_cfg=conv_cfg,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
             norm_eval=norm_eval,
             with_cp=with_cp,
             output_stride=output_stride,
@@ -85,11 +82,6 @@ class GhostStages(MultiScaleBackbone):
         )
         self.ratio = checked_ratio(ratio)
         self.cheap_kernel_size = checked_cheap_kernel_size(cheap_kernel_size)
-        self.style = LayerStyle(
-            conv_cfg=conv_cfg,
-            norm_cfg=checked_layer_cfg("norm_cfg", norm_cfg or dict(type="BN")),
-            act_cfg=checked_layer_cfg("act_cfg", act_cfg or dict(type="ReLU")),
-        )
         channels = self._scaled(GHOSTNET_STEM_CHANNELS)
         self.conv_stem = self.style.conv(self.in_channels, channels, 3, stride=2)
         self.bn1 = self.style.norm(channels)
@@ -102,9 +94,6 @@ class GhostStages(MultiScaleBackbone):
     def build_block(self, shape: BottleneckShape) -> nn.Module:
         """Build one bottleneck."""
         return GhostBottleneck(shape, self.style)
-
-    def _scaled(self, channels: int) -> int:
-        return round_channels(channels * self.widen_factor)
 
     def _build_blocks(self, in_channels: int) -> list[nn.Sequential]:
         last_group = STAGE_BLOCKS[self.num_built_stages - 1][-1]

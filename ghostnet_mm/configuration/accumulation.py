@@ -1,7 +1,8 @@
-"""Gradient accumulation, and the schedules that count iterations.
+"""Gradient accumulation, and what counts iterations instead of optimizer steps.
 
 A recipe counts optimizer steps. With accumulation a step takes several iterations, and
-mmengine counts iterations, so every length in iterations has to grow with it.
+mmengine counts iterations, so every length in iterations has to grow with it, and an
+average of the weights has to wait for the step.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ LENGTHS = (
     *("begin", "end", "T_max", "step_size", "milestones", "periods"),
     *("total_steps", "num_steps"),
 )
+# mmengine's hook, which averages after every batch, and ours.
+EMA_HOOKS = ("EMAHook", "StepEMAHook")
 LOOP_LENGTHS = ("max_iters", "val_begin", "val_interval")
 
 
@@ -43,6 +46,8 @@ def accumulate_batches(cfg: Config, batches: int) -> None:
     # The config's own lengths are for the config's own number.
     before = wrapper.get("accumulative_counts", 1)
     wrapper["accumulative_counts"] = batches
+    if batches > 1:
+        _average_per_step(cfg)
     if batches != before and _stretch(cfg, batches, before):
         tell(
             f"{batches} batches make a step: lengths in iterations are "
@@ -72,10 +77,20 @@ def _stretch(cfg: Config, batches: int, before: int) -> bool:
                 tuple(_times(number, batches, before) for number in pair)
                 for pair in loop["dynamic_intervals"]
             ]
+    for hook in cfg.get("custom_hooks") or []:
+        if hook.get("type") in EMA_HOOKS:
+            _multiply(hook, ("begin_iter",), batches, before)
     checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     if not checkpoint.get("by_epoch", True):
         _multiply(checkpoint, ("interval",), batches, before)
     return stretched
+
+
+def _average_per_step(cfg: Config) -> None:
+    theirs, ours = EMA_HOOKS
+    for hook in cfg.get("custom_hooks") or []:
+        if hook.get("type") == theirs:
+            hook["type"] = ours
 
 
 def _multiply(

@@ -16,10 +16,11 @@ from mmengine.config import Config
 
 from ..backbones.base import MultiScaleBackbone
 from ..errors import OptionError
-from .accumulation import accumulate_batches
+from .accumulation import EMA_HOOKS, accumulate_batches
 from .compiler_check import check_compiler
 from .console import tell
 from .early_stopping import stop_early
+from .resuming import checkpoint_to_resume
 
 CPU_AMP = "CpuAmpOptimWrapper"
 LAYER_DECAY = "GhostLayerDecayOptimWrapperConstructor"
@@ -53,6 +54,7 @@ def apply_training_options(cfg: Config, options: Any) -> None:
         _set_layer_decay(cfg, options.layer_decay)
     if options.accumulate is not None:
         accumulate_batches(cfg, options.accumulate)
+        _declare_us(cfg)  # of us may be the hook that averages the weights
     if options.auto_scale_lr:
         _count_accumulated_images(cfg)
     if options.ema is not False:
@@ -143,11 +145,16 @@ def _freeze(cfg: Config, what: str) -> None:
     init_cfg = backbone.get("init_cfg") or {}
     all_cfgs = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg]
     pretrained = any(one.get("type") == "Pretrained" for one in all_cfgs)
-    if what != "none" and not (pretrained or cfg.get("load_from") or cfg.get("resume")):
+    given = pretrained or cfg.get("load_from") or checkpoint_to_resume(cfg)
+    if what != "none" and not given:
+        detector = "the detector with --cfg-options load_from=PATH"
+        if cfg.get("resume"):
+            detector = (
+                f"a checkpoint to resume with --resume PATH ({cfg.work_dir} has none)"
+            )
         raise OptionError(
             f"--freeze {what} would keep random weights as they are; give the backbone "
-            f"weights with --backbone-weights, or the detector with --cfg-options "
-            f"load_from=PATH."
+            f"weights with --backbone-weights, or {detector}."
         )
     backbone.update(FREEZING[what])
 
@@ -202,7 +209,7 @@ def _average_weights(cfg: Config, momentum: bool | float) -> None:
             f"newest weights in the average, above 0 and below 1, such as 0.0002."
         )
     for hook in cfg.get("custom_hooks") or []:
-        if hook.get("type") == "EMAHook":
+        if hook.get("type") in EMA_HOOKS:
             hook.update(settings)
             if not settings:
                 tell("--ema: the config averages the weights already")

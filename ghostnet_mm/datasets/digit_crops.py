@@ -8,8 +8,6 @@ is validated on has been seen in pretraining.
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import cv2
 import numpy as np
 
 from ..errors import DataError, OptionError
+from .complete_folder import complete_folder
 from .digit_scenes import SPLITS
 
 RECIPE_VERSION = 2
@@ -80,13 +79,8 @@ def make_digit_crops(
         return out_dir
 
     total = crops_per_digit * sum(len(one["annotations"]) for one in contents.values())
-    partial, done = None, 0
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        # A sibling, so that the rename stays on one file system and cannot half happen.
-        partial = Path(
-            tempfile.mkdtemp(prefix=f".{out_dir.name}.partial-", dir=out_dir.parent)
-        )
+    done = 0
+    with complete_folder(out_dir, "The digit crops") as partial:
         for number, split in enumerate(SPLITS):
             source = digits_dir / f"{split}2017"
             for crops in _cut_split(
@@ -96,18 +90,6 @@ def make_digit_crops(
                 if progress is not None:
                     progress(done, total)
         (partial / RECORD).write_text(json.dumps(parameters), encoding="utf-8")
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o777 & ~umask)  # mkdtemp's folder is its owner's alone
-        partial.rename(out_dir)
-    except OSError as error:
-        raise DataError(
-            f"The digit crops cannot be written to {out_dir} "
-            f"({error.strerror or error}); choose another folder."
-        ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return out_dir
 
 

@@ -7,8 +7,6 @@ backgrounds at validation. What a picture holds is decided in ``digit_scenes``.
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from ..errors import DataError, OptionError
+from .complete_folder import complete_folder
 from .digit_scenes import (
     SPLITS,
     Scene,
@@ -88,29 +87,13 @@ def make_digits_dataset(
         return out_dir
 
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
-    partial = None
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        # A sibling, so that the rename stays on one file system and cannot half happen.
-        partial = Path(
-            tempfile.mkdtemp(prefix=f".{out_dir.name}.partial-", dir=out_dir.parent)
-        )
+    with complete_folder(out_dir, "The digits dataset") as partial:
         first_image_id = 1
         for split in SPLITS:
             _write_split(
                 partial, split, counts[split], first_image_id, parameters, progress
             )
             first_image_id += counts[split]
-        _give_default_permissions(partial)
-        partial.rename(out_dir)
-    except OSError as error:
-        raise DataError(
-            f"The digits dataset cannot be written to {out_dir} "
-            f"({error.strerror or error}); choose another folder."
-        ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return out_dir
 
 
@@ -241,10 +224,3 @@ def _write_jpeg(path: Path, image: np.ndarray) -> None:
     _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 93])
     # Not cv2.imwrite, which reports a full disk by returning False.
     path.write_bytes(encoded.tobytes())
-
-
-def _give_default_permissions(folder: Path) -> None:
-    """Undo mkdtemp's owner-only mode: a dataset is shared like any other folder."""
-    umask = os.umask(0)
-    os.umask(umask)
-    folder.chmod(0o777 & ~umask)

@@ -4,16 +4,15 @@ import math
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import DepthwiseSeparableConvModule
 from mmdet.models.dense_heads import GFLHead
-from mmdet.models.task_modules.assigners import DynamicSoftLabelAssigner
-from mmdet.models.utils import multi_apply
 from mmdet.registry import MODELS
 from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..errors import OptionError
+from .dynamic_targets import assign_targets, flatten_levels, valid_priors
+from .separable_towers import separable_tower, tie_convolutions
 
 
 @MODELS.register_module()
@@ -155,22 +154,17 @@ class MobileGFLHead(GFLHead):
         if self.share_levels:
             for per_level in self.children():
                 if isinstance(per_level, nn.ModuleList):
-                    _tie_convolutions(per_level)
+                    tie_convolutions(per_level)
 
     def _build_tower(self) -> nn.Sequential:
-        return nn.Sequential(
-            *(
-                DepthwiseSeparableConvModule(
-                    self.feat_channels if index else self.in_channels,
-                    self.feat_channels,
-                    self.kernel_size,
-                    padding=self.kernel_size // 2,
-                    conv_cfg=self.conv_cfg,
-                    norm_cfg=self.norm_cfg,
-                    act_cfg=self.act_cfg,
-                )
-                for index in range(self.stacked_convs)
-            )
+        return separable_tower(
+            self.in_channels,
+            self.feat_channels,
+            self.stacked_convs,
+            kernel_size=self.kernel_size,
+            conv_cfg=self.conv_cfg,
+            norm_cfg=self.norm_cfg,
+            act_cfg=self.act_cfg,
         )
 
     def init_weights(self) -> None:
@@ -234,21 +228,21 @@ class MobileGFLHead(GFLHead):
         priors = torch.cat(
             self.prior_generator.grid_priors(sizes, device=device, with_stride=True)
         )
-        logits = _flatten_levels(cls_scores)
-        distributions = _flatten_levels(bbox_preds)
+        logits = flatten_levels(cls_scores)
+        distributions = flatten_levels(bbox_preds)
         num_images = len(logits)
         points = priors[:, :2].expand(num_images, -1, -1)
         strides = priors[:, 2:3]
         distances = self.integral(distributions).reshape(num_images, -1, 4)
         boxes = self.bbox_coder.decode(points, distances * strides)
-        valid = [
-            torch.cat(
-                self.prior_generator.valid_flags(sizes, meta["pad_shape"], device)
-            )
-            for meta in batch_img_metas
-        ]
-        labels, label_weights, box_targets, qualities = self.get_targets(
-            logits, boxes, priors, valid, batch_gt_instances, batch_gt_instances_ignore
+        labels, label_weights, box_targets, qualities = assign_targets(
+            self.assigner,
+            logits,
+            boxes,
+            priors,
+            valid_priors(self.prior_generator, sizes, batch_img_metas, device),
+            batch_gt_instances,
+            batch_gt_instances_ignore,
         )
 
         normaliser = reduce_mean(qualities.sum()).clamp(min=1)
@@ -278,86 +272,3 @@ class MobileGFLHead(GFLHead):
             avg_factor=4 * normaliser,
         )
         return dict(loss_cls=loss_cls, loss_bbox=loss_bbox, loss_dfl=loss_dfl)
-
-    @torch.no_grad()
-    def get_targets(
-        self,
-        logits: Tensor,
-        boxes: Tensor,
-        priors: Tensor,
-        valid: Sequence[Tensor],
-        batch_gt_instances: list[InstanceData],
-        batch_gt_instances_ignore: list[InstanceData] | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Assign ground truth to the ``P`` priors of all levels.
-
-        Args:
-            logits: Class logits, ``(N, P, num_classes)``.
-            boxes: Predicted boxes in input pixels, ``(N, P, 4)``.
-            priors: Points and strides, ``(P, 4)``.
-            valid: Per image, which priors lie on it, ``(P,)``.
-            batch_gt_instances: ``bboxes`` in input pixels and ``labels`` per image.
-            batch_gt_instances_ignore: Passed on to the assigner.
-
-        Returns:
-            Labels with ``num_classes`` for background, label weights and qualities (the
-            overlap of each positive), all ``(N, P)``, and boxes ``(N, P, 4)``.
-        """
-        ignored = batch_gt_instances_ignore or [None] * len(logits)
-        targets = multi_apply(
-            self._get_targets_single,
-            logits.detach(),
-            boxes.detach(),
-            valid,
-            batch_gt_instances,
-            ignored,
-            priors=priors,
-        )
-        return tuple(torch.stack(one) for one in targets)
-
-    def _get_targets_single(
-        self,
-        logits: Tensor,
-        boxes: Tensor,
-        valid: Tensor,
-        gt_instances: InstanceData,
-        gt_instances_ignore: InstanceData | None,
-        priors: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        num_priors = len(priors)
-        labels = priors.new_full((num_priors,), self.num_classes, dtype=torch.long)
-        qualities = priors.new_zeros(num_priors)
-        box_targets = priors.new_zeros(num_priors, 4)
-        # Of mmdet's assigners only this one takes logits.
-        takes_logits = isinstance(self.assigner, DynamicSoftLabelAssigner)
-        predictions = InstanceData(
-            scores=logits[valid] if takes_logits else logits[valid].sigmoid(),
-            bboxes=boxes[valid],
-            priors=priors[valid],
-        )
-        result = self.assigner.assign(predictions, gt_instances, gt_instances_ignore)
-        assigned = result.gt_inds > 0
-        positive = valid.nonzero().squeeze(1)[assigned]
-        owners = result.gt_inds[assigned] - 1
-        labels[positive] = gt_instances.labels[owners]
-        qualities[positive] = result.max_overlaps[assigned].to(qualities)
-        box_targets[positive] = gt_instances.bboxes[owners].to(box_targets)
-        return labels, valid.to(qualities), box_targets, qualities
-
-
-def _flatten_levels(maps: Sequence[Tensor]) -> Tensor:
-    """Turn ``(N, C, H, W)`` maps into one ``(N, P, C)`` tensor in single precision."""
-    flat = [one.permute(0, 2, 3, 1).flatten(1, 2) for one in maps]
-    return torch.cat(flat, dim=1).float()
-
-
-def _tie_convolutions(per_level: nn.ModuleList) -> None:
-    """Let all levels use the first one's convolution weights.
-
-    Parameters are tied, not modules: fusing norms into convolutions for deployment
-    replaces each level's weights by its own.
-    """
-    for one in per_level:
-        for mine, first in zip(one.modules(), per_level[0].modules(), strict=True):
-            if isinstance(mine, nn.modules.conv._ConvNd):
-                mine.weight, mine.bias = first.weight, first.bias

@@ -9,7 +9,7 @@ from .quiet_runner import QuietRunner
 from .result_table import ResultTable
 from .saved_pictures import SavePictures
 from .training_runner import BatchScalingRunner
-from .weight_average import WeightAverage
+from .weight_average import StepEMAHook, WeightAverage
 
 __all__ = [
     "BatchScalingRunner",
@@ -22,5 +22,6 @@ __all__ = [
     "QuietRunner",
     "ResultTable",
     "SavePictures",
+    "StepEMAHook",
     "WeightAverage",
 ]

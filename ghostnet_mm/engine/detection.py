@@ -5,35 +5,33 @@ from __future__ import annotations
 import copy
 import json
 import os
-import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
-from mmdet.registry import DATASETS, MODELS
-from mmengine.config import Config
+from mmdet.registry import MODELS
 from torch import nn
 
 from ..configuration import Options, apply_options
-from ..configuration.config_files import read_config
-from ..configuration.config_text import config_from_text
 from ..configuration.console import tell
 from ..configuration.task_scopes import OPTIONAL_SCOPES, scope_of
-from ..errors import CheckpointError, OptionError
+from ..errors import OptionError
 from ..evaluation.panoptic_map import coco_png
 from ..evaluation.shown_objects import Boxes, PanopticMap, draw_shown, shown_in
 from .detection_json import picture_entry
-from .detector_checkpoint import check_fit, read_detector_weights
-from .finished_folder import finished_folder
+from .finished_folder import finished_folder, refuse_overwriting
 from .image_sources import Picture, open_source
 from .status_line import StatusLine, plain_duration
+from .stored_model import (
+    class_descriptions,
+    class_names,
+    read_stored_model,
+    steps_without_labels,
+)
 from .video_writer import VideoWriter
 
 RESULTS_NAME = "detections.json"
@@ -88,26 +86,20 @@ def load_detector(
         CheckpointError: The checkpoint is unusable or of another architecture.
         OptionError: The config or an option is impossible.
     """
-    weights, meta = read_detector_weights(checkpoint)
-    cfg = read_config(config) if config is not None else _stored(meta, checkpoint)
+    stored = read_stored_model(checkpoint, config)
+    cfg = stored.cfg
     if scope_of(cfg) in OPTIONAL_SCOPES:
         raise OptionError(
             f"{checkpoint} is not a detector's; use tools/segment.py for semantic "
             f"segmentation and tools/test.py for a classifier."
         )
-    class_names = _class_names(meta, cfg)
+    names = class_names(class_descriptions(stored))
     apply_options(cfg, options or Options(), training=training)
     model = MODELS.build(copy.deepcopy(cfg.model))
-    check_fit(model, weights, checkpoint)
-    model.load_state_dict(weights, strict=False)  # strict but for BN's counters
-    device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(f"--device {device} is not available here.") from error
-    model.eval()
+    stored.load_into(model, device)
     model.cfg = cfg
-    return Detector(model, class_names, _pipeline(cfg))
+    steps = [dict(type="mmdet.LoadImageFromNDArray"), *steps_without_labels(cfg)[1:]]
+    return Detector(model, names, Compose(steps))
 
 
 def detect_all(
@@ -141,7 +133,7 @@ def detect_all(
     """
     pictures = open_source(source)
     if not pictures.is_video:
-        _refuse_overwriting(Path(out_dir), pictures.root)
+        refuse_overwriting(out_dir, pictures.root)
     with finished_folder(out_dir) as folder:
         writer = VideoWriter(folder, pictures) if pictures.is_video else None
         line, results, started = StatusLine(), [], time.monotonic()
@@ -182,59 +174,6 @@ def detect_all(
         f"(reading and drawing included): {target}"
     )
     return target
-
-
-def _refuse_overwriting(out_dir: Path, folder: Path) -> None:
-    if out_dir.expanduser().resolve() == folder.resolve():
-        raise OptionError(
-            f"--out {out_dir} is the folder of the pictures themselves; name another."
-        )
-
-
-def _stored(meta: Mapping[str, Any], checkpoint: str | os.PathLike) -> Config:
-    text = meta.get("cfg")
-    if not isinstance(text, str):
-        raise CheckpointError(
-            f"{checkpoint} carries no config; pass the one it was trained with as "
-            f"--config."
-        )
-    return Config(config_from_text(text), filename=None)
-
-
-def _class_names(meta: Mapping[str, Any], cfg: Config) -> tuple[str, ...]:
-    """Take the checkpoint's class names, or else those of the config's dataset."""
-    stored = meta.get("dataset_meta")
-    stored = {str(k).lower(): v for k, v in stored.items()} if stored else {}
-    if stored.get("classes"):
-        return tuple(stored["classes"])
-    loader = cfg.get("test_dataloader") or {}
-    dataset = loader.get("dataset") or {}
-    classes = (dataset.get("metainfo") or {}).get("classes")
-    if classes is None and isinstance(dataset.get("type"), str):
-        kind = DATASETS.get(dataset["type"])
-        classes = (getattr(kind, "METAINFO", None) or {}).get("classes")
-    if classes is None:
-        raise OptionError(
-            "Neither the checkpoint nor the config names the classes; set "
-            "test_dataloader.dataset.metainfo.classes."
-        )
-    return (classes,) if isinstance(classes, str) else tuple(classes)
-
-
-def _pipeline(cfg: Config) -> Compose:
-    loader = cfg.get("test_dataloader")
-    if loader is None:
-        raise OptionError("The config has no test_dataloader to take a pipeline from.")
-    dataset = loader["dataset"]
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    steps = [
-        step
-        for step in copy.deepcopy(list(dataset["pipeline"]))
-        if not re.fullmatch(r"(.*\.)?Load(Panoptic)?Annotations", str(step["type"]))
-    ]
-    steps[0] = dict(type="mmdet.LoadImageFromNDArray")
-    return Compose(steps)
 
 
 def _write_image(path: Path, pixels: np.ndarray) -> None:

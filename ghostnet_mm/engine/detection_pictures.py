@@ -29,8 +29,8 @@ def draw_validation_grid(
         checkpoint: A detector's checkpoint, or a work dir for its latest one.
         config: The config; the default is the one that the checkpoint carries.
         options: Changes to the config.
-        split: ``val``, or ``train`` for the training images, as they are without
-            augmentation.
+        split: ``val``, or ``train`` for the images that training sees, as they are
+            without augmentation.
         num_images: How many images, spread evenly over the split.
         score_threshold: Detections with a lower score are left out.
         out: The PNG file; the default is ``detections.png`` beside the checkpoint.
@@ -50,10 +50,7 @@ def draw_validation_grid(
         raise OptionError("The config has no val_dataloader to take images from.")
     dataset_cfg = copy.deepcopy(cfg.val_dataloader.dataset)
     if split == "train":
-        train = _unwrapped(cfg.train_dataloader.dataset)
-        for key in ("data_root", "ann_file", "data_prefix", "metainfo"):
-            if key in train:
-                dataset_cfg[key] = train[key]
+        _show_instead(dataset_cfg, _unwrapped(cfg.train_dataloader.dataset))
     check_data(cfg, (split,))
     dataset = DATASETS.build(dataset_cfg)
     path = Path(out) if out is not None else checkpoint.parent / "detections.png"
@@ -71,6 +68,17 @@ def _checkpoint_file(path: Path) -> Path:
             f"The folder {path} holds no checkpoint yet: train first, or name a file."
         )
     return Path(latest)
+
+
+def _show_instead(dataset: dict, train: dict) -> None:
+    """Give a validation dataset the images of the training one."""
+    for key in ("data_root", "ann_file", "data_prefix", "metainfo"):
+        if key in train:
+            dataset[key] = train[key]
+    for key in ("filter_cfg", "indices"):
+        dataset[key] = train.get(key)
+    # mmdet filters no test images, and indices count what is left.
+    dataset["test_mode"] = False
 
 
 def _unwrapped(dataset: dict) -> dict:

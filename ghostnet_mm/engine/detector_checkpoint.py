@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 from torch import Tensor, nn
 
 from ..checkpoints import load_checkpoint_file
+from ..configuration.accumulation import EMA_HOOKS
 from ..configuration.config_text import config_from_text
 from ..errors import CheckpointError, OptionError
 
@@ -96,17 +96,6 @@ def check_fit(
         )
 
 
-def checkpoint_to_resume(cfg: Config) -> str | None:
-    """Return the checkpoint that a run with ``cfg`` will resume from, if any."""
-    if not cfg.get("resume"):
-        return None
-    if cfg.get("load_from") is not None:
-        return cfg.load_from
-    if not os.path.isdir(cfg.work_dir):
-        return None
-    return find_latest_checkpoint(cfg.work_dir)
-
-
 def check_resumable(detector: nn.Module, path: str, cfg: Config) -> None:
     """Make sure that a run can continue from a checkpoint.
 
@@ -156,7 +145,7 @@ def _check_same_features(meta: Mapping, now: Config, path: str) -> None:
 
 def _averages(cfg: Mapping) -> bool:
     kinds = {str(hook.get("type")) for hook in cfg.get("custom_hooks") or ()}
-    return bool(kinds & {"EMAHook", "WeightAverage"})
+    return bool(kinds & {*EMA_HOOKS, "WeightAverage"})
 
 
 def _accumulated(cfg: Mapping) -> int:

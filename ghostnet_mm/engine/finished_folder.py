@@ -39,3 +39,15 @@ def finished_folder(target: str | os.PathLike) -> Iterator[Path]:
                 os.replace(file, final)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_overwriting(out_dir: str | os.PathLike, sources: Path) -> None:
+    """Refuse to write pictures into the folder they are read from.
+
+    Raises:
+        OptionError: Both are the same folder.
+    """
+    if Path(out_dir).expanduser().resolve() == sources.resolve():
+        raise OptionError(
+            f"--out {out_dir} is the folder of the pictures themselves; name another."
+        )

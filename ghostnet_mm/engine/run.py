@@ -22,6 +22,7 @@ from ..configuration.console import is_first_process, tell
 from ..configuration.data_checks import check_data
 from ..configuration.model_building import build_on_meta, option_error_for
 from ..configuration.other_data import check_other_data
+from ..configuration.resuming import checkpoint_to_resume
 from ..configuration.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
 from ..configuration.work_dir import check_work_dir
 from ..errors import CheckpointError, DataError, OptionError
@@ -30,7 +31,6 @@ from .detector_checkpoint import (
     check_fit,
     check_resumable,
     check_start_weights,
-    checkpoint_to_resume,
 )
 from .published_classifier import read_tested_weights
 from .quiet_runner import QuietRunner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,25 @@ import cv2
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import DATASETS, MODELS, TRANSFORMS
+from mmengine.registry import MODELS, TRANSFORMS
 from torch import nn
 
 from ..configuration import Options, apply_options
-from ..configuration.config_files import read_config
-from ..configuration.config_text import config_from_text
 from ..configuration.console import tell
 from ..configuration.task_scopes import SEGMENTATION, scope_of
-from ..errors import CheckpointError, OptionError
+from ..errors import OptionError
 from ..evaluation.detection_drawing import class_colour
 from ..evaluation.semantic_drawing import draw_semantic
-from .detector_checkpoint import check_fit, read_detector_weights
-from .finished_folder import finished_folder
+from .finished_folder import finished_folder, refuse_overwriting
 from .image_sources import open_source
 from .status_line import StatusLine
+from .stored_model import (
+    class_descriptions,
+    class_names,
+    read_stored_model,
+    steps_without_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def load_segmentor(
         CheckpointError: The checkpoint is unusable or of another architecture.
         OptionError: The config or an option is impossible, or it is no segmentor's.
     """
-    weights, meta = read_detector_weights(checkpoint)
-    cfg = read_config(config) if config is not None else _stored(meta, checkpoint)
+    stored = read_stored_model(checkpoint, config)
+    cfg = stored.cfg
     if scope_of(cfg) != SEGMENTATION:
         raise OptionError(
             f"The config of {checkpoint} is not for mmseg; use tools/detect.py for a "
@@ -87,15 +89,16 @@ def load_segmentor(
         )
     apply_options(cfg, options or Options(), training=False)
     model = revert_sync_batchnorm(MODELS.build(copy.deepcopy(cfg.model)))
-    check_fit(model, weights, checkpoint)
-    model.load_state_dict(weights, strict=False)  # strict but for BN's counters
-    device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(f"--device {device} is not available here.") from error
-    model.eval()
-    return Segmentor(model, *_classes(meta, cfg), _pipeline(cfg))
+    stored.load_into(model, device)
+    descriptions = class_descriptions(stored)
+    names = class_names(descriptions)
+    steps = [
+        TRANSFORMS.build(step)
+        for step in steps_without_labels(cfg)
+        # The picture is there already.
+        if not str(step["type"]).endswith("LoadImageFromFile")
+    ]
+    return Segmentor(model, names, _palette(names, descriptions), Compose(steps))
 
 
 def segment_all(
@@ -120,10 +123,7 @@ def segment_all(
             f"{source} is a video; tools/segment.py takes an image or a folder."
         )
     out_dir = Path(out_dir).expanduser()
-    if out_dir.resolve() == pictures.root.resolve():
-        raise OptionError(
-            f"--out {out_dir} is the folder of the pictures themselves; name another."
-        )
+    refuse_overwriting(out_dir, pictures.root)
     written, started, line = [], time.monotonic(), StatusLine()
     with finished_folder(out_dir) as folder:
         for picture in pictures:
@@ -150,52 +150,12 @@ def segment_all(
     return written
 
 
-def _stored(meta: Mapping[str, Any], checkpoint: str | os.PathLike) -> Config:
-    text = meta.get("cfg")
-    if not isinstance(text, str):
-        raise CheckpointError(
-            f"{checkpoint} carries no config; pass the one it was trained with as "
-            f"--config."
-        )
-    return Config(config_from_text(text), filename=None)
-
-
-def _classes(
-    meta: Mapping[str, Any], cfg: Config
-) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
-    """Take names and colours from the checkpoint, or else from the config's dataset."""
-    stored = {str(k).lower(): v for k, v in (meta.get("dataset_meta") or {}).items()}
-    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
-    kind = DATASETS.get(dataset["type"]) if "type" in dataset else None
-    sources = (
-        stored,
-        dataset.get("metainfo") or {},
-        getattr(kind, "METAINFO", None) or {},
-    )
-    names = next((one["classes"] for one in sources if one.get("classes")), None)
-    if names is None:
-        raise OptionError(
-            "Neither the checkpoint nor the config names the classes; set "
-            "test_dataloader.dataset.metainfo.classes."
-        )
-    palettes = (one.get("palette") for one in sources)
+def _palette(
+    names: Sequence[str], descriptions: Sequence[Mapping[str, Any]]
+) -> tuple[tuple[int, int, int], ...]:
+    """Take the colours that fit the names, or else make some."""
+    palettes = (one.get("palette") for one in descriptions)
     palette = next((one for one in palettes if one and len(one) == len(names)), None)
     if palette is None:
         palette = [class_colour(label)[::-1] for label in range(len(names))]
-    return tuple(names), tuple(tuple(int(c) for c in colour) for colour in palette)
-
-
-def _pipeline(cfg: Config) -> Compose:
-    loader = cfg.get("test_dataloader")
-    if loader is None:
-        raise OptionError("The config has no test_dataloader to take a pipeline from.")
-    dataset = loader["dataset"]
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    steps = [
-        TRANSFORMS.build(step)
-        for step in copy.deepcopy(list(dataset["pipeline"]))
-        # The picture is there already, and its labels are what is asked for.
-        if not str(step["type"]).endswith(("LoadImageFromFile", "LoadAnnotations"))
-    ]
-    return Compose(steps)
+    return tuple(tuple(int(c) for c in colour) for colour in palette)

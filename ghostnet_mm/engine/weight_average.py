@@ -18,14 +18,32 @@ WARM_UP_SHARE = 1 / 10
 
 
 @HOOKS.register_module()
-class WeightAverage(EMAHook):
+class StepEMAHook(EMAHook):
+    """mmengine's ``EMAHook``, updated after optimizer steps only.
+
+    mmengine also updates after every batch that gradient accumulation collects: the
+    same weights enter the average several times, and its warm-up is that much shorter.
+    """
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Update the average if the optimizer has just made a step."""
+        if runner.optim_wrapper.should_update():
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+
+
+@HOOKS.register_module()
+class WeightAverage(StepEMAHook):
     """Averages weights and norm statistics with mmdet's ``ExpMomentumEMA``.
 
     Validation runs with the average, and checkpoints hold it as ``state_dict``; what
-    the optimizer works on is beside it as ``ema_state_dict``, for resuming. Differs
-    from mmengine's ``EMAHook`` in two points: the average is updated after optimizer
-    steps only, not after every batch that gradient accumulation collects, and the
-    default momentum follows from the length of the run.
+    the optimizer works on is beside it as ``ema_state_dict``, for resuming. The default
+    momentum follows from the length of the run.
 
     Args:
         momentum: Weight of the newest weights in the average, in (0, 1); ``None``
@@ -59,17 +77,6 @@ class WeightAverage(EMAHook):
             gamma = max(min(LONG_RUN_WARM_UP, round(WARM_UP_SHARE * steps)), 1)
         self.ema_cfg.update(momentum=momentum, gamma=gamma)
         super().before_run(runner)
-
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Update the average if the optimizer has just made a step."""
-        if runner.optim_wrapper.should_update():
-            super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
 
 def _accumulated(optim_wrapper: Any) -> int:

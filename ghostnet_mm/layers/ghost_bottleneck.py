@@ -1,6 +1,8 @@
 """The Ghost bottleneck: expand, filter when strided, weigh, project, add."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -78,26 +80,29 @@ def build_squeeze_excite(
     return SqueezeExcite(shape.expand_channels, shape.squeeze_ratio, style)
 
 
-class GhostBottleneck(nn.Module):
-    """The bottleneck of GhostNet (CVPR 2020, figure 3) and, with attention, of V2.
+class Bottleneck(nn.Module):
+    """What the bottlenecks of GhostNet and RepGhostNet share: all but their modules.
 
     No activation follows the addition.
 
     Args:
         shape: Its numbers.
         style: How layers are built.
+        build_ghost1: Builds the first ghost module from the channels of its input and
+            output and ``dilation``.
+        build_ghost2: Builds the second one from the same and ``activate``.
     """
 
-    def __init__(self, shape: BottleneckShape, style: LayerStyle):
+    def __init__(
+        self,
+        shape: BottleneckShape,
+        style: LayerStyle,
+        build_ghost1: Callable[..., nn.Module],
+        build_ghost2: Callable[..., nn.Module],
+    ):
         super().__init__()
-        ghost = dict(ratio=shape.ratio, cheap_kernel_size=shape.cheap_kernel_size)
-        self.ghost1 = GhostModule(
-            shape.in_channels,
-            shape.expand_channels,
-            style,
-            dilation=shape.dilation,
-            attention=shape.attention,
-            **ghost,
+        self.ghost1 = build_ghost1(
+            shape.in_channels, shape.expand_channels, dilation=shape.dilation
         )
         if shape.has_depthwise:
             self.conv_dw = style.depthwise(
@@ -107,13 +112,11 @@ class GhostBottleneck(nn.Module):
         else:
             self.conv_dw = None
         self.se = build_squeeze_excite(shape, style)
-        self.ghost2 = GhostModule(
+        self.ghost2 = build_ghost2(
             shape.expand_channels,
             shape.out_channels,
-            style,
             activate=False,
             dilation=shape.out_dilation,
-            **ghost,
         )
         self.shortcut = build_shortcut(shape, style)
 
@@ -128,3 +131,21 @@ class GhostBottleneck(nn.Module):
         # ghost2 made this tensor and nobody else holds it.
         out += self.shortcut(x)
         return out
+
+
+class GhostBottleneck(Bottleneck):
+    """The bottleneck of GhostNet (CVPR 2020, figure 3) and, with attention, of V2.
+
+    Args:
+        shape: Its numbers.
+        style: How layers are built.
+    """
+
+    def __init__(self, shape: BottleneckShape, style: LayerStyle):
+        ghost = partial(
+            GhostModule,
+            style=style,
+            ratio=shape.ratio,
+            cheap_kernel_size=shape.cheap_kernel_size,
+        )
+        super().__init__(shape, style, partial(ghost, attention=shape.attention), ghost)

@@ -22,10 +22,11 @@ def join_and_trim(primary: Tensor, cheap: Tensor, out_channels: int) -> Tensor:
 
 
 class GhostModule(nn.Module):
-    """A 1x1 convolution for ``1/ratio`` of the channels, cheap filters for the rest.
+    """A convolution for ``1/ratio`` of the channels, cheap filters for the rest.
 
     Source: GhostNet (CVPR 2020), section 3.1; with ``attention`` the enhanced module of
-    GhostNetV2 (NeurIPS 2022).
+    GhostNetV2 (NeurIPS 2022). Both convolutions are followed by their norm and neither
+    has a bias.
 
     Args:
         in_channels: Channels of the input.
@@ -36,7 +37,10 @@ class GhostModule(nn.Module):
         ratio: Output channels per intrinsic channel, at least 2.
         cheap_kernel_size: Kernel of the depthwise filters, odd.
         dilation: Dilation of the depthwise filters and of the attention's.
-        attention: Whether DFC attention gates the output.
+        attention: Whether DFC attention gates the output; not for a stride.
+        kernel_size: Kernel of the intrinsic convolution, odd.
+        stride: Stride of the intrinsic convolution.
+        primary_dilation: Dilation of the intrinsic convolution.
     """
 
     def __init__(
@@ -49,13 +53,22 @@ class GhostModule(nn.Module):
         cheap_kernel_size: int = 3,
         dilation: int = 1,
         attention: bool = False,
+        kernel_size: int = 1,
+        stride: int = 1,
+        primary_dilation: int = 1,
     ):
         super().__init__()
         self.out_channels = out_channels
         intrinsic = math.ceil(out_channels / ratio)
         ghost = intrinsic * (ratio - 1)
         self.primary_conv = nn.Sequential(
-            style.conv(in_channels, intrinsic, 1),
+            style.conv(
+                in_channels,
+                intrinsic,
+                kernel_size,
+                stride=stride,
+                dilation=primary_dilation,
+            ),
             style.norm(intrinsic),
             style.act() if activate else nn.Identity(),
         )
@@ -76,7 +89,7 @@ class GhostModule(nn.Module):
             self.short_conv = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
+        """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
         primary = self.primary_conv(x)
         cheap = self.cheap_operation(primary)
         joined = join_and_trim(primary, cheap, self.out_channels)

@@ -17,7 +17,7 @@ from ghostnet_mm.backbones import GhostResNet
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.errors import CheckpointError, OptionError
 from ghostnet_mm.layers.conv_norm_act import LayerStyle
-from ghostnet_mm.layers.ghost_residual import GhostConv
+from ghostnet_mm.layers.ghost_module import GhostModule
 
 CLASSIFIER = 2048 * 1000
 
@@ -98,7 +98,14 @@ def test_plain_convolutions_in_place_of_ghost_ones_give_torchvisions_resnet(
 def test_ghost_convolution_equals_plain_functions(
     ratio, kernel, stride, cheap_kernel, training, randomise_norms
 ):
-    module = GhostConv(6, 10, kernel, LayerStyle(), ratio, cheap_kernel, stride)
+    module = GhostModule(
+        *(6, 10, LayerStyle()),
+        activate=False,
+        ratio=ratio,
+        cheap_kernel_size=cheap_kernel,
+        kernel_size=kernel,
+        stride=stride,
+    )
     randomise_norms(module).double().train(training)
     weights = copy.deepcopy(module.state_dict())
 

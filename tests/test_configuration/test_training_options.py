@@ -126,12 +126,14 @@ def test_a_loop_in_iterations_grows_too(tiny):
     ]
     options = {"train_cfg": loop, "param_scheduler": schedulers}
     options |= {"default_hooks.checkpoint": dict(by_epoch=False, interval=10)}
+    options |= {"custom_hooks": [dict(type="EMAHook", begin_iter=20)]}
     cfg = load_config(tiny, Options(cfg_options=options, accumulate=3))
     assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval) == (300, 30)
     assert [tuple(one) for one in cfg.train_cfg.dynamic_intervals] == [(270, 6)]
     assert cfg.param_scheduler[0].milestones == [180, 240]
     assert (cfg.param_scheduler[1].begin, cfg.param_scheduler[1].T_max) == (15, 21)
     assert cfg.default_hooks.checkpoint.interval == 30
+    assert hook(cfg, "StepEMAHook")["begin_iter"] == 60
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,32 @@ def test_freezing_random_weights_is_refused_but_fine_tuning_is_not(tiny):
         load_config(tiny, Options(freeze="stem"))
     load_config(tiny, Options(freeze="none"))
     load_config(tiny, Options(freeze="stem", cfg_options={"load_from": "coco.pth"}))
+
+
+def test_freezing_on_resume_needs_a_checkpoint_or_weights(tiny, tmp_path):
+    """Catches a run that starts from the beginning with a frozen random backbone."""
+    asked = dict(freeze="backbone", resume="latest", work_dir=str(tmp_path / "run"))
+    for _ in range(2):
+        with pytest.raises(OptionError, match=r"--resume PATH \(.*/run has none\)\.$"):
+            load_config(tiny, Options(**asked))
+        (tmp_path / "run").mkdir(exist_ok=True)  # empty is no better than absent
+    pretrained = Options(**asked, backbone_weights="timm://ghostnet_100.in1k")
+    assert load_config(tiny, pretrained).model.backbone.frozen_stages == 4
+    (tmp_path / "run" / "last_checkpoint").write_text("epoch_1.pth")
+    assert load_config(tiny, Options(**asked)).model.backbone.frozen_stages == 4
+
+
+@pytest.mark.parametrize("name", ["yolox_ghostnet_coco", "gfl_ghostnet-nano_coco"])
+def test_accumulation_makes_the_configs_own_average_wait(project_root, name):
+    path = project_root / "configs" / f"{name}.py"
+    before = hook(load_config(path), "EMAHook")
+    cfg = load_config(path, Options(accumulate=4, ema=0.01))
+    after = hook(cfg, "StepEMAHook")
+    assert after == {**before, "type": "StepEMAHook", "momentum": 0.01}
+    assert "ghostnet_mm" in cfg.custom_imports.imports
+    assert HOOKS.get("StepEMAHook").__module__.startswith("ghostnet_mm.")
+    kinds = [one["type"] for one in cfg.custom_hooks]
+    assert not {"EMAHook", "WeightAverage"} & set(kinds)
 
 
 def test_layer_decay_keeps_what_the_config_says_of_norms(tiny):

@@ -42,6 +42,9 @@ def test_the_hook_of_another_config_counts_as_the_same_average(tmp_path):
     theirs = dict(PLAIN, custom_hooks=[dict(type="EMAHook")])
     detector = checkpoint_of(theirs, path)
     check_resumable(detector, path, Config(FEATURES["--ema"]))
+    check_resumable(
+        detector, path, Config(dict(PLAIN, custom_hooks=[dict(type="StepEMAHook")]))
+    )
 
 
 def test_a_checkpoint_without_a_readable_config_has_nothing_to_compare(tmp_path):

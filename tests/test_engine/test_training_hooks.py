@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
@@ -15,6 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
+from ghostnet_mm.configuration.accumulation import accumulate_batches
 from ghostnet_mm.engine.early_stop import EarlyStop
 from ghostnet_mm.engine.model_forms import ChannelsLast, CompileParts
 from ghostnet_mm.engine.training_runner import BatchScalingRunner
@@ -144,6 +146,26 @@ def test_the_saved_weights_are_the_average_of_the_steps(tmp_path, accumulate):
         assert not torch.allclose(saved["state_dict"][name], steps[-1][name])
     # Validation sees the average, and training goes on from the raw weights.
     assert torch.equal(script.seen[-1], saved["state_dict"]["line.weight"])
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_configs_own_average_is_one_of_the_steps(tmp_path, accumulate):
+    """Catches mmengine's hook, which counts the batches that accumulation collects."""
+    settings = dict(type="EMAHook", ema_type="mmdet.ExpMomentumEMA")
+    settings.update(momentum=0.2, gamma=3, update_buffers=True)
+    cfg = Config(
+        dict(
+            custom_hooks=[settings],
+            optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.3)),
+        )
+    )
+    accumulate_batches(cfg, accumulate)
+    record = Record()
+    run(tmp_path, [record, *cfg.custom_hooks], optim_wrapper=cfg.optim_wrapper)
+    expected = average(record.states[accumulate - 1 :: accumulate], 0.2, 3)
+    saved = load_checkpoint_file(tmp_path / "epoch_2.pth")["state_dict"]
+    for name in ("line.weight", "norm.running_var"):
+        torch.testing.assert_close(saved[name].double(), expected[name])
 
 
 def test_momentum_and_warm_up_follow_the_length_of_the_run(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 from running_tools import ROOT, run_here
 
-from ghostnet_mm.analysis.config_trial import shrink, try_config
+from ghostnet_mm.analysis.config_trial import Trial, shrink, try_config
 
 # One of each data pipeline and kind of output.
 NAMES = (
@@ -40,6 +40,19 @@ def test_the_command_lists_costs_and_fails_for_a_broken_config(coco_subset, tmp_
     assert "| yolox_ghostnet-nano_coco.py | 2.07 | 0.508 |" in done.stdout
     assert "| broken_coco.py | failed: " in done.stdout
     assert "1 configs failed: broken_coco.py" in done.stderr
+
+
+def test_notices_do_not_break_the_table(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "ghostnet_mm.analysis.config_trial.try_config",
+        lambda *arguments: Trial((1.0, 0.9), 2, ()),
+    )
+    # Its backbone keeps norm statistics, which is undone, and told, without weights.
+    config = ROOT / "configs" / "retinanet_ghostnet_coco.py"
+    done = run_here("try_configs", config, "--data-root", "data", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line[0] for line in done.stdout.splitlines()] == ["|"] * 3
+    assert "retinanet_ghostnet_coco.py: training the backbone from s" in done.stderr
 
 
 def test_all_image_sizes_shrink_together():

@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-REQUIREMENTS_HASH := $(shell cat requirements.txt setup.py | cksum | cut -d' ' -f1)
+REQUIREMENTS_HASH := $(shell cat requirements.txt setup.py runtime/pyproject.toml | cksum | cut -d' ' -f1)
 REQUIREMENTS_DONE := $(VENV)/.requirements-$(REQUIREMENTS_HASH)
 PROJECT_HASH := $(shell printf '%s' '$(CURDIR)' | cksum | cut -d' ' -f1)
 PROJECT_DONE := $(VENV)/.project-$(PROJECT_HASH)
@@ -35,7 +35,7 @@ $(REQUIREMENTS_DONE):
 
 # An environment may be shared by several checkouts; the last one to install owns it.
 $(PROJECT_DONE): $(REQUIREMENTS_DONE)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./runtime
 	@rm -f $(VENV)/.project-*
 	@touch $@
 

@@ -48,6 +48,17 @@ setup(
         # The same backbones in segmentation and classification.
         "mmseg": ["mmsegmentation==1.2.2", "ftfy", "regex"],
         "mmpretrain": ["mmpretrain==1.2.0"],
+        # Export. What runs the files without PyTorch is ./runtime, which these need too.
+        "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
+        "openvino": [
+            "onnx>=1.17",
+            "onnxscript>=0.5",
+            "onnxruntime>=1.20",
+            "openvino>=2025.0",
+        ],
+        "ncnn": ["ncnn>=1.0.20250503", "pnnx>=20250530"],
+        "executorch": ["executorch==1.5.1"],
+        "litert": ["litert-torch==0.10.0", "ai-edge-litert"],
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
         "test": ["pytest>=8", "pytest-xdist", "ruff"],

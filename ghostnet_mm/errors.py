@@ -20,3 +20,7 @@ class DataError(UserError, ValueError):
 
 class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is missing, unsafe, unreachable or made for another model."""
+
+
+class ExportError(UserError, RuntimeError):
+    """An exported model that does not compute what the detector does."""

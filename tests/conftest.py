@@ -9,24 +9,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
+from random_norms import randomise_norms
 
 # Before any test imports mmdet: it repairs the stack.
 import ghostnet_mm  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def randomise_norms(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Give every batch norm statistics and weights that a wrong fusion cannot miss."""
-    generator = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            module.running_mean.normal_(0, 0.3, generator=generator)
-            module.running_var.uniform_(0.5, 2.0, generator=generator)
-            module.weight.data.uniform_(0.5, 1.5, generator=generator)
-            module.bias.data.normal_(0, 0.3, generator=generator)
-    return model
 
 
 @pytest.fixture(name="randomise_norms")

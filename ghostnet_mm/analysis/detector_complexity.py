@@ -104,15 +104,6 @@ def network_pass(
     return run
 
 
-def deployed(model: nn.Module) -> nn.Module:
-    """Fuse, in place, what a model re-parameterises for inference."""
-    model.eval()
-    for module in list(model.modules()):
-        if hasattr(module, "switch_to_deploy"):
-            module.switch_to_deploy()
-    return model.eval()
-
-
 def model_channels(cfg: Config) -> int:
     """Return the number of image channels that the backbone takes."""
     return cfg.model.get("backbone", {}).get("in_channels", 3)

@@ -7,12 +7,12 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from ..analysis.detector_complexity import (
-    deployed,
     detector_complexity,
     model_channels,
     network_pass,
 )
 from ..analysis.latency import alternating_medians
+from ..deployment.deploy_form import reparameterised
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def measure_costs(
         The cost of each candidate.
     """
     models = {
-        label: deployed(MODELS.build(cfg.model)) for label, cfg in configs.items()
+        label: reparameterised(MODELS.build(cfg.model))
+        for label, cfg in configs.items()
     }
     counted = {
         label: detector_complexity(cfg, size, model=models[label])[1][-1]

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..analysis.tradeoff_plot import draw_tradeoff
 from .costs import Cost
 from .runs import RunResult
 
@@ -96,9 +97,6 @@ def _write_csv(results: Sequence[RunResult], path: Path) -> None:
 
 
 def _draw(results: Sequence[RunResult], costs: Mapping[str, Cost], path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     metric = main_metric(results)
     axes_of = {
         "parameters (M)": {k: cost.parameters / 1e6 for k, cost in costs.items()},
@@ -106,27 +104,9 @@ def _draw(results: Sequence[RunResult], costs: Mapping[str, Cost], path: Path) -
     }
     if all(cost.milliseconds is not None for cost in costs.values()):
         axes_of["latency (ms)"] = {k: cost.milliseconds for k, cost in costs.items()}
-    figure = Figure(figsize=(4.8 * len(axes_of), 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(axes_of), sharey=True, squeeze=False)[0]
-    markers = "osD^vP*Xhd"
-    for panel, (name, values) in zip(panels, axes_of.items(), strict=True):
-        for index, label in enumerate(values):
-            scores = scores_of(results, label, metric)
-            mean = statistics.fmean(scores)
-            panel.errorbar(
-                values[label],
-                mean,
-                yerr=[[mean - min(scores)], [max(scores) - mean]],
-                fmt=markers[index % len(markers)],
-                color=f"C{index % 10}",
-                capsize=4,
-                label=label,
-            )
-        panel.set_xlabel(name)
-        panel.set_xlim(left=0)
-        panel.grid(alpha=0.3)
-    panels[0].set_ylabel(f"{metric.rpartition('/')[2]} (bars: lowest to highest seed)")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=130)
+    draw_tradeoff(
+        {label: scores_of(results, label, metric) for label in costs},
+        axes_of,
+        f"{metric.rpartition('/')[2]} (bars: lowest to highest seed)",
+        path,
+    )

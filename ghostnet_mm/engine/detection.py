@@ -14,6 +14,7 @@ import numpy as np
 from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
+from mmengine.config import Config
 from torch import nn
 
 from ..configuration import Options, apply_options
@@ -98,8 +99,17 @@ def load_detector(
     model = MODELS.build(copy.deepcopy(cfg.model))
     stored.load_into(model, device)
     model.cfg = cfg
+    return Detector(model, names, picture_pipeline(cfg))
+
+
+def picture_pipeline(cfg: Config) -> Compose:
+    """Build the test pipeline for pictures in memory.
+
+    Raises:
+        OptionError: The config has none.
+    """
     steps = [dict(type="mmdet.LoadImageFromNDArray"), *steps_without_labels(cfg)[1:]]
-    return Detector(model, names, Compose(steps))
+    return Compose(steps)
 
 
 def detect_all(

@@ -11,10 +11,11 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from ..analysis.complexity import measure_complexity
-from ..analysis.detector_complexity import deployed, model_channels, network_pass
+from ..analysis.detector_complexity import model_channels, network_pass
 from ..configuration import Options, load_config
 from ..configuration.model_building import build_on_meta
 from ..configuration.task_scopes import scope_of
+from ..deployment.deploy_form import reparameterised
 
 
 def entry_config(entry: dict[str, Any], root: str | Path) -> Config:
@@ -40,7 +41,7 @@ def count(entry: dict[str, Any], root: str | Path) -> tuple[int, int]:
 
 
 def _count(model: nn.Module, cfg: Config, size: tuple[int, int]) -> tuple[int, int]:
-    model = deployed(model)
+    model = reparameterised(model)
     run = network_pass(model, model_channels(cfg), size)
     total = measure_complexity(model, run, {})[-1]
     return total.parameters, total.macs
@@ -50,6 +51,6 @@ def latency_pass(entry: dict[str, Any], root: str | Path) -> Callable[[], object
     """Return a function that runs an entry's deployed network on one image."""
     cfg = entry_config(entry, root)
     init_default_scope(scope_of(cfg))
-    model = deployed(MODELS.build(cfg.model))
+    model = reparameterised(MODELS.build(cfg.model))
     size = tuple(entry["Metadata"]["Input Size"])
     return network_pass(model, model_channels(cfg), size)

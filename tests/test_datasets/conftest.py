@@ -1,59 +1,10 @@
-"""Small COCO folders, written in every layout that users have."""
+"""What the tests of datasets share."""
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-
-CLASSES = ("cat", "dog", "bird")
-
-
-def coco_content(
-    file_names: list[str], classes: tuple[str, ...] = CLASSES, first_id: int = 1
-) -> dict:
-    """One valid box of every class in every image; ids start at ``first_id``."""
-    images = [
-        dict(id=i, file_name=name, width=64, height=48)
-        for i, name in enumerate(file_names, start=1)
-    ]
-    categories = [
-        dict(id=first_id + i, name=name, supercategory="thing")
-        for i, name in enumerate(classes)
-    ]
-    annotations = [
-        dict(
-            id=len(classes) * (image["id"] - 1) + i + 1,
-            image_id=image["id"],
-            category_id=category["id"],
-            bbox=[4 + 10 * i, 5, 12, 20],
-            area=240,
-            iscrowd=0,
-        )
-        for image in images
-        for i, category in enumerate(categories)
-    ]
-    return dict(images=images, annotations=annotations, categories=categories)
-
-
-def write_split(
-    root: Path, ann_file: str, image_dir: str, content: dict | None = None
-) -> dict:
-    """Write an annotation file and black images for it below ``root``."""
-    if content is None:
-        prefix = ann_file.replace("/", "_").removesuffix(".json")
-        content = coco_content([f"{prefix}_{i}.jpg" for i in range(2)])
-    path = root / ann_file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    for image in content["images"]:
-        file = root / image_dir / image["file_name"]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(file), np.zeros((48, 64, 3), np.uint8))
-    return content
+from coco_folders import write_split
 
 
 @pytest.fixture
@@ -66,13 +17,3 @@ def make_coco_folder(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return make
-
-
-@pytest.fixture(scope="session")
-def coco_subset() -> Path:
-    """The real COCO images that development and CI have beside the project."""
-    default = Path(__file__).resolve().parents[2].parent / "shared" / "coco_subset"
-    folder = Path(os.environ.get("GHOSTNET_MM_COCO_SUBSET", default))
-    if not folder.is_dir():
-        pytest.skip("no COCO subset; set GHOSTNET_MM_COCO_SUBSET to its folder")
-    return folder

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from conftest import CLASSES, coco_content, write_split
+from coco_folders import CLASSES, coco_content, write_split
 
 from ghostnet_mm.datasets import annotation_checks
 from ghostnet_mm.datasets.annotation_checks import check_annotations, classes_in

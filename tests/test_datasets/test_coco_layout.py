@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import CLASSES, coco_content
+from coco_folders import CLASSES, coco_content
 from mmengine.config import Config
 
 from ghostnet_mm.datasets import folder_layout

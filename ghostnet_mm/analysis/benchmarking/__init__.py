@@ -1,0 +1,18 @@
+"""Timing detectors side by side: configs, checkpoints and exported files."""
+
+from .candidates import Candidate, parse_candidate
+from .measuring import Benchmark, BenchmarkSettings, run_benchmark
+from .pictures import load_pictures
+from .report import write_benchmark
+from .scores import collect_scores
+
+__all__ = [
+    "Benchmark",
+    "BenchmarkSettings",
+    "Candidate",
+    "collect_scores",
+    "load_pictures",
+    "parse_candidate",
+    "run_benchmark",
+    "write_benchmark",
+]

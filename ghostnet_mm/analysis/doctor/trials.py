@@ -1,0 +1,185 @@
+"""Proposals, built and timed against the original."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...configuration.console import tell
+from ...engine.status_line import StatusLine, plain_duration
+from ...errors import OptionError, UserError
+from ..benchmarking import eager, exported
+from ..benchmarking.candidates import Candidate
+from ..benchmarking.measuring import END_TO_END, NETWORK, SETTLING_CALLS, WARM_UP
+from ..benchmarking.pictures import batches
+from ..latency import alternating_times, paired_ratios
+from .proposals import KEEPS, Proposal
+
+ORIGINAL = "(as it is)"
+LEAST_GAIN = 1.02
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A proposal with its measured effect.
+
+    Attributes:
+        proposal: What was changed.
+        milliseconds: The changed detector's median.
+        original: The original's, in the same rounds.
+        ratio: Original over changed: the median of the rounds.
+        low: Its lower quartile.
+        high: Its upper quartile.
+    """
+
+    proposal: Proposal
+    milliseconds: float
+    original: float
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def is_faster(self) -> bool:
+        """Whether it is recommended: faster by 2 %, and in three of four rounds."""
+        return self.ratio >= LEAST_GAIN and self.low > 1
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """How proposals are timed.
+
+    Attributes:
+        size: Height and width of the input in pixels; None for the config's.
+        rounds: Timed rounds.
+        threads: Of other runtimes than PyTorch.
+    """
+
+    size: tuple[int, int] | None
+    rounds: int
+    threads: int
+
+
+def run_trials(
+    original: Candidate,
+    proposals: Sequence[Proposal],
+    pictures: list[np.ndarray],
+    settings: TrialSettings,
+    files: Mapping[str, Path] | None = None,
+) -> tuple[list[Trial], list[str]]:
+    """Time every proposal in turns with the original.
+
+    Architectures that need training have random weights, so that only their networks
+    are compared; what concerns pictures and boxes is timed from picture to boxes.
+
+    Args:
+        original: The config, with its checkpoint if there is one.
+        proposals: What to try.
+        pictures: (H, W, 3) uint8 BGR.
+        settings: How.
+        files: Exported files by suffix, for proposals of another runtime.
+
+    Returns:
+        The trials, fastest first in each scope, and sentences on what did not run.
+    """
+    trials, notes = [], []
+    for scope in (NETWORK, END_TO_END):
+        chosen = [one for one in proposals if one.scope == scope]
+        if not chosen:
+            continue
+        passes = {ORIGINAL: _pass_of(original, scope, pictures, settings)}
+        built: dict[str, Proposal] = {}
+        for index, proposal in enumerate(chosen):
+            tell(f"[{index + 1}/{len(chosen)}] building: {proposal.name}")
+            try:
+                run = _changed_pass(original, proposal, pictures, settings, files or {})
+                run()
+            except (UserError, RuntimeError) as error:
+                reason = " ".join(str(error).split()).rstrip(".")
+                notes.append(f"{proposal.name}: does not run here ({reason}).")
+                continue
+            passes[proposal.name] = run
+            built[proposal.name] = proposal
+        if not built:
+            continue
+        times = alternating_times(
+            passes,
+            settings.rounds,
+            warm_up=WARM_UP,
+            settling=SETTLING_CALLS,
+            after_round=_progress(scope, settings.rounds + WARM_UP),
+        )
+        found = [_trial(one, times[ORIGINAL], times[n]) for n, one in built.items()]
+        trials += sorted(found, key=lambda one: -one.ratio)
+    return trials, notes
+
+
+def _trial(
+    proposal: Proposal, original: Sequence[float], changed: Sequence[float]
+) -> Trial:
+    ratio, low, high = paired_ratios(original, changed)
+    return Trial(
+        proposal,
+        float(np.median(changed)),
+        float(np.median(original)),
+        ratio,
+        low,
+        high,
+    )
+
+
+def _changed_pass(
+    original: Candidate,
+    proposal: Proposal,
+    pictures: list[np.ndarray],
+    settings: TrialSettings,
+    files: Mapping[str, Path],
+) -> Callable[[], object]:
+    if proposal.runtime is not None:
+        if proposal.runtime not in files:
+            raise OptionError(f"there is no exported .{proposal.runtime} file")
+        candidate = Candidate(proposal.name, str(files[proposal.runtime]))
+        detect = exported.end_to_end_run(candidate, settings.threads)
+        supply = batches(pictures, 1)
+        return lambda: detect(next(supply)[0])
+    changed = eager.with_options(
+        original, proposal.cfg_options, keep_weights=proposal.weights == KEEPS
+    )
+    changed = Candidate(
+        proposal.name,
+        changed.path,
+        changed.checkpoint,
+        proposal.form,
+        changed.cfg_options,
+    )
+    return _pass_of(changed, proposal.scope, pictures, settings)
+
+
+def _pass_of(
+    candidate: Candidate,
+    scope: str,
+    pictures: list[np.ndarray],
+    settings: TrialSettings,
+) -> Callable[[], object]:
+    detector = eager.load_eager(candidate, settings.size)
+    if scope == NETWORK:
+        return eager.network_run(detector, pictures[:1])
+    detect, supply = eager.end_to_end_run(detector), batches(pictures, 1)
+    return lambda: detect(next(supply))
+
+
+def _progress(scope: str, total: int) -> Callable[[int], None]:
+    line, started = StatusLine(), time.monotonic()
+
+    def show(done: int) -> None:
+        if done == total:
+            line.clear()
+        elif line.is_due():
+            left = (time.monotonic() - started) / done * (total - done)
+            line.show(
+                f"proposals, {scope}: round {done}/{total}  ETA {plain_duration(left)}"
+            )
+
+    return show

@@ -1,0 +1,149 @@
+"""What the decoders of one-stage heads share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..selection_rules import Selection, nms_threshold, positive_or_none
+
+PREDICTION_METHODS = ("predict_by_feat", "_predict_by_feat_single")
+
+
+class Decoder:
+    """Turns the maps of a head into candidates, in operations that every exporter has.
+
+    A decoder also says how mmdet selects among the candidates (`selection`).
+
+    Args:
+        head: The head in eval mode.
+
+    Attributes:
+        HEADS: mmdet's classes whose maps it decodes; subclasses are taken as long as
+            they predict in the same way.
+        CODERS: Names of the box coders it knows; empty for heads without one.
+        output_names: Names of what `decode` returns, in order.
+        has_factors: Whether a score factor belongs to each candidate.
+        any_size: Whether the head works on other sizes than that of its config.
+    """
+
+    HEADS: ClassVar[tuple[type, ...]]
+    CODERS: ClassVar[tuple[str, ...]] = ()
+    any_size: ClassVar[bool] = True
+
+    def __init__(self, head: nn.Module):
+        self.head = head
+        self.has_factors = False
+
+    @classmethod
+    def fits(cls, head: nn.Module) -> bool:
+        """Whether this is a decoder of ``head``."""
+        if not isinstance(head, cls.HEADS):
+            return False
+        coder = type(getattr(head, "bbox_coder", None)).__name__
+        loss = getattr(head, "loss_cls", None)
+        return (
+            (not cls.CODERS or coder in cls.CODERS)
+            and not getattr(loss, "custom_cls_channels", False)
+            and any(_predict_alike(type(head), one) for one in cls.HEADS)
+        )
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return ("boxes", "scores") + ("score_factors",) * self.has_factors
+
+    @property
+    def strides(self) -> list[int]:
+        """Stride of each level, in input pixels."""
+        return [_number(one) for one in self.head.prior_generator.strides]
+
+    @property
+    def priors_per_cell(self) -> list[int]:
+        """Priors at each cell of each level."""
+        return list(self.head.prior_generator.num_base_priors)
+
+    def sizes(self, maps: Sequence[Sequence[Tensor]]) -> list[tuple[int, int]]:
+        """Height and width of each level."""
+        return [tuple(one.shape[-2:]) for one in maps[0]]
+
+    def priors(
+        self, sizes: Sequence[tuple[int, int]], device: torch.device
+    ) -> tuple[Tensor, ...]:
+        """Compute the priors of maps of these sizes: here one ``(P, K)`` tensor."""
+        levels = self.head.prior_generator.grid_priors(sizes, device=device)
+        return (torch.cat(levels),)
+
+    def decode(
+        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Compute the candidates.
+
+        Args:
+            maps: What the head returns: lists with a map per level.
+            priors: What `priors` computed for the sizes of these maps.
+
+        Returns:
+            ``boxes`` ``(N, P, 4)`` in pixels of the input, not clipped, ``scores``
+            ``(N, P, C)`` and, where the head has them, ``score_factors`` ``(N, P)``.
+        """
+        raise NotImplementedError
+
+    def selection(self) -> Selection:
+        """Return mmdet's rules of selection for this head, from its ``test_cfg``."""
+        cfg = self.head.test_cfg
+        return Selection(
+            per_level=True,
+            score_threshold=float(cfg.get("score_thr", 0)),
+            nms_pre=positive_or_none(cfg.get("nms_pre", -1)),
+            iou_threshold=nms_threshold(cfg.get("nms")),
+            max_per_img=positive_or_none(cfg.get("max_per_img", -1)),
+            min_bbox_size=float(cfg.get("min_bbox_size", -1)),
+            clip=bool(getattr(self.head.bbox_coder, "clip_border", True)),
+        )
+
+    def mask_rules(self) -> dict[str, Any] | None:
+        """Say how masks are made of the outputs; None without masks."""
+        return None
+
+
+def flatten_maps(maps: Sequence[Tensor], channels: int) -> Tensor:
+    """Turn ``(N, A * channels, H, W)`` maps into ``(N, P, channels)``."""
+    flat = [one.permute(0, 2, 3, 1).reshape(one.shape[0], -1, channels) for one in maps]
+    return torch.cat(flat, dim=1) if len(flat) > 1 else flat[0]
+
+
+def stride_of_each_prior(
+    head: nn.Module, sizes: Sequence[tuple[int, int]], device: torch.device
+) -> Tensor:
+    """Return the stride of each prior, ``(P, 1)``."""
+    generator = head.prior_generator
+    return torch.cat(
+        [
+            torch.full((height * width * count, 1), float(_number(stride)))
+            for (height, width), stride, count in zip(
+                sizes, generator.strides, generator.num_base_priors, strict=True
+            )
+        ]
+    ).to(device)
+
+
+def class_scores(head: nn.Module, logits: Tensor) -> Tensor:
+    """Turn ``(..., channels)`` logits into ``(..., C)`` probabilities."""
+    if head.use_sigmoid_cls:
+        return logits.sigmoid()
+    return logits.softmax(-1)[..., :-1]
+
+
+def _predict_alike(mine: type, known: type) -> bool:
+    return all(
+        getattr(mine, name, None) is getattr(known, name, None)
+        for name in PREDICTION_METHODS
+    )
+
+
+def _number(stride: int | Sequence[int]) -> int:
+    return stride if isinstance(stride, int) else stride[0]

@@ -1,0 +1,171 @@
+"""The formats of ``tools/export.py``, by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import OptionError
+from .detection_graph import DetectionGraph
+from .executorch_export import export_executorch
+from .litert_export import export_litert
+from .ncnn_export import export_ncnn
+from .onnx_export import export_onnx
+from .openvino_export import export_openvino
+from .torch_exports import export_program, export_torchscript
+
+Writer = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A kind of file.
+
+    Attributes:
+        name: On the command line and in the deploy card.
+        suffix: Of the file's name.
+        write: Takes graph, description, path, ``example`` and ``onnx_options``.
+        modules: Modules that must be installed.
+        extra: The extra of ``ghostnet_mm`` that brings them.
+        takes_two_stages: Whether it can hold two-stage detectors.
+        nms: Whether the graph ends with NMS.
+    """
+
+    name: str
+    suffix: str
+    write: Writer
+    modules: tuple[str, ...]
+    extra: str | None
+    takes_two_stages: bool = False
+    nms: bool = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether everything that writes and runs it is there."""
+        return all(importlib.util.find_spec(one) for one in self.modules)
+
+
+def _write_onnx(nms: bool) -> Writer:
+    def write(
+        graph: DetectionGraph,
+        description: Mapping[str, Any],
+        path: Path,
+        example: Tensor,
+        onnx_options: Mapping[str, bool],
+    ) -> None:
+        export_onnx(graph, description, path, nms=nms, **onnx_options)
+
+    return write
+
+
+def _write_openvino(
+    graph: DetectionGraph,
+    description: Mapping[str, Any],
+    path: Path,
+    example: Tensor,
+    onnx_options: Mapping[str, bool],
+) -> None:
+    export_openvino(graph, description, path, **onnx_options)
+
+
+def _write_fixed(export: Writer) -> Writer:
+    """Formats of one size, without preprocessing: they take the example's."""
+
+    def write(
+        graph: DetectionGraph,
+        description: Mapping[str, Any],
+        path: Path,
+        example: Tensor,
+        onnx_options: Mapping[str, bool],
+    ) -> None:
+        export(graph, description, path, example=example)
+
+    return write
+
+
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+FORMATS: dict[str, ExportFormat] = {
+    one.name: one
+    for one in (
+        ExportFormat("onnx", ".onnx", _write_onnx(nms=False), ONNX, "onnx", True),
+        ExportFormat(
+            "onnx-nms", ".nms.onnx", _write_onnx(nms=True), ONNX, "onnx", True, True
+        ),
+        ExportFormat(
+            "openvino", ".xml", _write_openvino, (*ONNX, "openvino"), "openvino", True
+        ),
+        ExportFormat(
+            "ncnn", ".ncnn.param", _write_fixed(export_ncnn), ("ncnn", "pnnx"), "ncnn"
+        ),
+        ExportFormat(
+            "torchscript", ".pt", _write_fixed(export_torchscript), (), None, True
+        ),
+        ExportFormat(
+            "exported-program", ".pt2", _write_fixed(export_program), (), None, True
+        ),
+        ExportFormat(
+            "executorch",
+            ".pte",
+            _write_fixed(export_executorch),
+            ("executorch",),
+            "executorch",
+        ),
+        ExportFormat(
+            "litert",
+            ".tflite",
+            _write_fixed(export_litert),
+            ("litert_torch", "ai_edge_litert"),
+            "litert",
+        ),
+    )
+}
+
+
+def chosen_formats(
+    names: Sequence[str] | None, two_stages: bool
+) -> tuple[list[ExportFormat], dict[str, str]]:
+    """Return the formats to write, and why others are left out.
+
+    Args:
+        names: What was asked for; ``None`` for everything that is possible here.
+        two_stages: Whether the detector has two stages.
+
+    Raises:
+        OptionError: A format that was asked for is unknown, not installed, or cannot
+            hold the detector.
+    """
+    for name in names or ():
+        if name not in FORMATS:
+            raise OptionError(
+                f"--formats {name} is unknown: choose among {', '.join(FORMATS)}."
+            )
+    chosen, left_out = [], {}
+    for name in dict.fromkeys(names or FORMATS):
+        one = FORMATS[name]
+        reason = None
+        if two_stages and not one.takes_two_stages:
+            reason = f"{name} cannot hold two-stage detectors"
+        elif not one.is_installed:
+            reason = (
+                f"{name} needs libraries that are not installed: pip install "
+                f'"ghostnet_mm[{one.extra}]"'
+            )
+        if reason is None:
+            chosen.append(one)
+        elif names:
+            raise OptionError(f"{reason}.")
+        else:
+            left_out[name] = reason
+    return chosen, left_out
+
+
+def model_files(path: Path) -> list[Path]:
+    """Return the files that a model consists of, the description apart."""
+    weights = path.with_suffix(".bin")
+    has_weights = path.suffix in (".xml", ".param") and weights.is_file()
+    return [path, weights] if has_weights else [path]

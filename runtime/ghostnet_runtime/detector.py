@@ -1,0 +1,183 @@
+"""A detector from a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from .backends import Backend, open_model
+from .description import Description, read_description
+from .errors import ModelError, OptionError
+from .instance_masks import mask_on_picture, predict_masks
+from .preprocessing import Placement, Preprocessor
+from .selection import Selected, select
+
+IMAGE_SIZES = "image_sizes"
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found in a picture, best first.
+
+    Attributes:
+        boxes: (K, 4) float32 corners x1, y1, x2, y2 in pixels of the picture.
+        scores: (K,) float32 from 0 to 1.
+        labels: (K,) int64, indices into `Detector.classes`.
+        masks: (K, H, W) bool, or ``None`` from a model without masks.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Detector:
+    """Detects objects with an exported model.
+
+    Args:
+        path: An ``.onnx``, ``.xml`` (OpenVINO) or ``.param`` (ncnn) file.
+        threads: How many may work; the default is the library's own choice.
+        score_threshold: Leave out detections with a lower score; the default keeps
+            what the model's own threshold lets pass.
+
+    Attributes:
+        classes: Names by label.
+        description: All that the model says about itself.
+        preprocess: Turns a picture into the network's input; see `Preprocessor`.
+
+    Raises:
+        ModelError: The file is missing, damaged or without a description.
+        OptionError: The library is not installed, or an argument is impossible.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        threads: int | None = None,
+        score_threshold: float | None = None,
+    ):
+        _check_score(score_threshold)  # before a model is loaded for nothing
+        self._set_up(*open_model(path, threads), score_threshold)
+
+    @classmethod
+    def of_backend(
+        cls, backend: Backend, score_threshold: float | None = None
+    ) -> Detector:
+        """Make a detector of something else that runs a network.
+
+        Args:
+            backend: It describes the model itself, in the JSON of an export.
+            score_threshold: As above.
+
+        Raises:
+            ModelError: The backend's description is missing or damaged.
+            OptionError: ``score_threshold`` is impossible.
+        """
+        _check_score(score_threshold)
+        if backend.description is None:
+            raise ModelError("The backend carries no description of its model.")
+        detector = cls.__new__(cls)
+        description = read_description(backend.description, "the backend")
+        detector._set_up(backend, description, score_threshold)
+        return detector
+
+    def _set_up(
+        self,
+        backend: Backend,
+        description: Description,
+        score_threshold: float | None,
+    ) -> None:
+        self._backend, self.description = backend, description
+        self.classes = description.classes
+        self.preprocess = Preprocessor(description)
+        self._score_threshold = score_threshold
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Detect on one picture.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, as ``cv2.imread`` gives it.
+
+        Raises:
+            DataError: The array is no such picture.
+        """
+        array, placement = self.preprocess(image)
+        inputs = {self.description.input.name: array}
+        if IMAGE_SIZES in self._backend.inputs:
+            inputs[IMAGE_SIZES] = np.array([placement.clip], dtype=np.float32)
+        values = self._backend.run(inputs, self.description.outputs.names)
+        # Of the batch's only picture.
+        return self._find({k: v[0] for k, v in values.items()}, placement)
+
+    def _find(self, values: dict[str, np.ndarray], placement: Placement) -> Detections:
+        if self.description.outputs.form == "detections":
+            return _finished(values, self.description, placement, self._score_threshold)
+        if values["scores"].shape[-1] != len(self.classes):
+            raise ModelError(
+                f"The model scores {values['scores'].shape[-1]} classes and its "
+                f"description names {len(self.classes)}; export it anew."
+            )
+        found = select(
+            values["boxes"],
+            values["scores"],
+            values.get("score_factors"),
+            self.description.selection,
+            placement,
+            self._score_threshold,
+        )
+        masks = self._masks(values, found, placement)
+        return Detections(found.boxes, found.scores, found.labels, masks)
+
+    def _masks(
+        self, values: dict[str, np.ndarray], found: Selected, placement: Placement
+    ) -> np.ndarray | None:
+        if self.description.masks is None:
+            return None
+        return predict_masks(
+            values["kernels"],
+            values["mask_features"],
+            found.priors,
+            self.description.masks,
+            placement,
+            self.description.resize.keep_ratio,
+        )
+
+
+def _check_score(score_threshold: float | None) -> None:
+    if score_threshold is not None and not 0 <= score_threshold <= 1:
+        raise OptionError(
+            f"score_threshold is {score_threshold}; give a number from 0 to 1."
+        )
+
+
+def _finished(
+    values: dict[str, np.ndarray],
+    description: Description,
+    placement: Placement,
+    least_score: float | None,
+) -> Detections:
+    """Read detections that the model itself selected."""
+    kept = values["labels"] >= 0
+    if least_score is not None:
+        kept &= values["detections"][:, 4] >= np.float32(least_score)
+    boxes, scores = np.split(values["detections"][kept], [4], axis=1)
+    if description.input.form == "tensor":
+        boxes = placement.to_picture(boxes)
+    masks = None
+    if "masks" in values:
+        rule = description.masks
+        masks = np.zeros((int(kept.sum()), *placement.picture), dtype=bool)
+        for index, mask in enumerate(values["masks"][kept]):
+            stride = placement.input[0] // mask.shape[0]
+            whole = mask_on_picture(
+                mask, placement, description.resize.keep_ratio, stride
+            )
+            masks[index, : whole.shape[0], : whole.shape[1]] = whole > rule.threshold
+    labels = values["labels"][kept].astype(np.int64)
+    return Detections(np.ascontiguousarray(boxes), scores[:, 0].copy(), labels, masks)

@@ -1,0 +1,121 @@
+"""Time configs, checkpoints and exported files side by side; see --help."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Time any mix of detectors in turns, one call of each per round: configs (with random
+weights), checkpoints of tools/train.py, and exported files in their own runtimes.
+Prints medians, the 90th percentile, the spread (interquartile range) and images per
+second; --out-dir also gets a CSV of every call, a plot, and with --map a plot of mAP
+against latency."""
+EXAMPLES = """\
+examples:
+  python tools/benchmark.py configs/retinanet_ghostnet_coco.py --scope network
+  python tools/benchmark.py eager=work_dirs/digits/epoch_5.pth \\
+      "fused=work_dirs/digits/epoch_5.pth form=deploy" onnx=exported/digits.onnx \\
+      --threads 2 --images data/digits/val2017 --out-dir work_dirs/speed
+  python tools/benchmark.py YOLOX=mmdet::yolox/yolox_nano_8xb8-300e_coco.py \\
+      "V2=configs/retinanet_ghostnet_coco.py model.backbone.type=GhostNetV2" \\
+      --size 320 320 --scope network --map V2=0.29 YOLOX=0.258 --out-dir speed"""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "candidates",
+        nargs="+",
+        metavar="CANDIDATE",
+        help="[LABEL=]FILE [checkpoint=FILE] [form=deploy] [KEY=VALUE ...], in quotes "
+        "if there is a blank; FILE is a config (mmdet::yolox/FILE.py for one of an "
+        "installed package), a checkpoint, or an exported model; KEY=VALUE changes "
+        "the config",
+    )
+    parser.add_argument(
+        "--scope",
+        default="both",
+        choices=("network", "end-to-end", "both"),
+        help="the forward pass alone, from picture in memory to boxes, or %(default)s",
+    )
+    parser.add_argument(
+        "--threads", type=int, help="of every runtime (default: PyTorch's number)"
+    )
+    parser.add_argument("--batch", type=int, default=1, help="images per call (1)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="input of the network in pixels (default: each one's test size)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=50, help="timed calls of each candidate (50)"
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="real pictures (default: synthetic ones)"
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="of eager PyTorch, such as cuda (cpu)"
+    )
+    parser.add_argument(
+        "--map",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="scores for the mAP-latency plot: LABEL=0.29, the JSON of a deploy card, "
+        "or the runs.csv of tools/compare.py",
+    )
+    parser.add_argument("--out-dir", metavar="DIR", help="for table, CSV and plots")
+    return parser.parse_args(argv)
+
+
+def benchmark(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    from ghostnet_mm.analysis.benchmarking import (
+        BenchmarkSettings,
+        collect_scores,
+        load_pictures,
+        parse_candidate,
+        run_benchmark,
+        write_benchmark,
+    )
+
+    settings = BenchmarkSettings(
+        arguments.scope,
+        arguments.threads,
+        arguments.batch,
+        tuple(arguments.size) if arguments.size else None,
+        arguments.rounds,
+        arguments.device,
+    )
+    candidates = [parse_candidate(text) for text in arguments.candidates]
+    scores = collect_scores(arguments.map, candidates)
+    pictures = load_pictures(arguments.images)
+    height, width = pictures[0].shape[:2]
+    done = run_benchmark(candidates, settings, pictures)
+    which = f"{len(pictures)} pictures of {arguments.images or 'synthetic patches'}"
+    which += f", the first of {height} x {width} pixels"
+    print("\n" + write_benchmark(done, settings, which, arguments.out_dir, scores))
+    if arguments.out_dir:
+        print(f"written to {arguments.out_dir}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    arguments = parse_arguments(argv)  # before the slow imports: --help is instant
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.configuration.command_line import run_tool
+
+    return run_tool(benchmark, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Export a trained detector for phones and CPUs, with proof; see --help."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Write a trained detector as files for phones and CPUs, run every file through its own
+runtime, and write a deploy card (JSON and HTML): size, differences from PyTorch on real
+pictures, COCO mAP beside PyTorch's, latency, and the first layer that differs where one
+does. A difference above the tolerance is an error: the exit status is 2."""
+
+EXAMPLES = """\
+examples:
+  python tools/export.py configs/retinanet_ghostnet_digits.py \\
+      work_dirs/retinanet_ghostnet_digits/epoch_5.pth --data-root data/digits
+  python tools/export.py my_config.py epoch_12.pth --images photos/ --no-map \\
+      --formats onnx onnx-nms openvino --preprocess --size 320 320
+
+formats (default: all whose libraries are installed):
+  onnx              boxes and scores of all candidates; ghostnet_runtime selects
+  onnx-nms          with NMS in the graph: detections and labels
+  openvino          OpenVINO IR
+  ncnn              through pnnx; no two-stage detectors
+  torchscript       for libtorch
+  exported-program  torch.export's .pt2
+  executorch        with XNNPACK; no two-stage detectors
+  litert            .tflite; no two-stage detectors"""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", metavar="CONFIG", help="the config it was trained by")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
+    )
+    parser.add_argument(
+        "--formats", nargs="+", metavar="NAME", help="what to write, see below"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="output folder (default: deploy/ beside the checkpoint)",
+    )
+    parser.add_argument("--name", help="of the files (default: the config's)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the network's input, in pixels (default: the config's)",
+    )
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        help="a folder in COCO layout: its validation pictures are compared and scored",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="other real pictures to compare on"
+    )
+    parser.add_argument(
+        "--num-images", type=int, default=10, help="how many are compared on (10)"
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="score the first N pictures only"
+    )
+    parser.add_argument(
+        "--no-map", action="store_true", help="no COCO scores, differences only"
+    )
+    parser.add_argument(
+        "--dynamic-batch", action="store_true", help="ONNX and OpenVINO: any batch"
+    )
+    parser.add_argument(
+        "--dynamic-size", action="store_true", help="ONNX and OpenVINO: any size"
+    )
+    parser.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="ONNX and OpenVINO take uint8 pictures: the graph resizes and normalises",
+    )
+    parser.add_argument(
+        "--latency-rounds", type=int, default=50, help="timed rounds; 0: none (50)"
+    )
+    parser.add_argument("--threads", type=int, help="of every runtime")
+    parser.add_argument(
+        "--box-tolerance", type=float, default=0.1, metavar="PX", help="(0.1 px)"
+    )
+    parser.add_argument(
+        "--score-tolerance", type=float, default=1e-3, metavar="S", help="(0.001)"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="change settings of the config, such as model.test_cfg.nms_pre=300",
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.data_root is None and arguments.images is None:
+        parser.error(
+            "give real pictures to compare on: --data-root DIR or --images DIR"
+        )
+    for name in ("num_images", "limit", "threads"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
+    if arguments.size is not None and min(arguments.size) < 1:
+        parser.error("--size needs a height and a width of 1 or more pixels")
+    if arguments.latency_rounds < 0:
+        parser.error("--latency-rounds must be 0 or more")
+    return arguments
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    from itertools import islice
+    from pathlib import Path
+
+    from ghostnet_mm.configuration import Options
+    from ghostnet_mm.deployment.accuracy import labelled_pictures
+    from ghostnet_mm.deployment.card_page import markdown_table
+    from ghostnet_mm.deployment.deploy_card import Tolerances
+    from ghostnet_mm.deployment.exporting import (
+        CARD_PAGE,
+        ExportRequest,
+        export_detector,
+    )
+    from ghostnet_mm.engine.detection import load_detector
+    from ghostnet_mm.engine.image_sources import open_source
+    from ghostnet_mm.errors import ExportError
+
+    detector = load_detector(
+        arguments.checkpoint,
+        arguments.config,
+        Options.from_arguments(arguments),
+        device="cpu",
+    )
+    labelled = None
+    if arguments.data_root is not None:
+        labelled = labelled_pictures(detector.model.cfg, arguments.limit)
+    if arguments.images is not None:
+        pictures = (one.pixels for one in open_source(arguments.images))
+    else:
+        pictures = labelled.read()
+    name = arguments.name or Path(arguments.config).stem
+    out_dir = arguments.out or Path(arguments.checkpoint).parent / "deploy"
+    card = export_detector(
+        detector,
+        out_dir,
+        name,
+        ExportRequest(
+            formats=arguments.formats,
+            pictures=list(islice(pictures, arguments.num_images)),
+            labelled=None if arguments.no_map else labelled,
+            size=tuple(arguments.size) if arguments.size else None,
+            onnx_options=dict(
+                dynamic_batch=arguments.dynamic_batch,
+                dynamic_size=arguments.dynamic_size,
+                preprocess=arguments.preprocess,
+            ),
+            rounds=arguments.latency_rounds,
+            threads=arguments.threads,
+            tolerances=Tolerances(arguments.box_tolerance, arguments.score_tolerance),
+        ),
+    )
+    print(f"\n{markdown_table(card)}\n")
+    print(f"written to {out_dir}; the whole card: {Path(out_dir) / CARD_PAGE}")
+    if card.failures:
+        raise ExportError(
+            f"{len(card.failures)} tolerances were not kept: "
+            f"{'; '.join(card.failures)}; see {CARD_PAGE}."
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    arguments = parse_arguments(argv)  # before the slow imports: --help is instant
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.configuration.command_line import run_tool
+
+    return run_tool(export, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -48,7 +48,7 @@ setup(
         # The same backbones in segmentation and classification.
         "mmseg": ["mmsegmentation==1.2.2", "ftfy", "regex"],
         "mmpretrain": ["mmpretrain==1.2.0"],
-        # Export. What runs the files without PyTorch is ./runtime, which these need too.
+        # Export; these need ./runtime too.
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "openvino": [
             "onnx>=1.17",

@@ -56,6 +56,13 @@ setup(
             "onnxruntime>=1.20",
             "openvino>=2025.0",
         ],
+        "quantisation": [
+            "onnx>=1.17",
+            "onnxscript>=0.5",
+            "onnxruntime>=1.31",
+            "openvino>=2025.0",
+            "nncf>=3.4",
+        ],
         "ncnn": ["ncnn>=1.0.20250503", "pnnx>=20250530"],
         "executorch": ["executorch==1.5.1"],
         "litert": ["litert-torch==0.10.0", "ai-edge-litert"],

@@ -34,7 +34,7 @@ class ExportedDetector:
 
     def __init__(self, path: str | os.PathLike, threads: int | None = None):
         self.model = open_exported(path, threads)
-        self._detector = _runtime_detector(self.model)
+        self._detector = runtime_detector(self.model)
 
     def detect(self, pixels: np.ndarray) -> Boxes:
         """Detect on one picture, (H, W, 3) uint8 BGR; boxes are in its pixels."""
@@ -64,7 +64,7 @@ class _Backend:
         return {name: outputs[name] for name in names}
 
 
-def _runtime_detector(model: ExportedModel):
+def runtime_detector(model: ExportedModel):
     try:
         from ghostnet_runtime import Detector
     except ModuleNotFoundError as error:

@@ -1,0 +1,183 @@
+"""Quantise a trained detector to INT8, step by step, measured; see --help."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Quantise a trained detector to INT8 after training: calibrate on your pictures, rank
+the blocks by what INT8 does to them, equalise the halves of Ghost modules, find the
+layers that INT8 makes faster, and keep the most sensitive blocks in float until the mAP
+goal is met. Writes one file per runtime, and a table of every step (JSON, Markdown)."""
+
+EXAMPLES = """\
+examples:
+  python tools/quantize.py configs/retinanet_ghostnet_digits.py \\
+      work_dirs/retinanet_ghostnet_digits/epoch_5.pth --data-root data/digits
+  python tools/quantize.py my_config.py epoch_12.pth --images photos/ \\
+      --runtimes onnxruntime --float bbox_head --threads 2
+
+runtimes (default: onnxruntime openvino):
+  onnxruntime       QDQ, INT8 weights per channel
+  openvino          NNCF's post-training quantisation, with bfloat16 beside it
+  ncnn              with ncnn2table and ncnn2int8 from a release of ncnn"""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", metavar="CONFIG", help="the config it was trained by")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
+    )
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        help="a folder in COCO layout: calibrates on its training pictures and scores "
+        "its validation pictures",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="other pictures to calibrate with"
+    )
+    parser.add_argument(
+        "--num-images", type=int, default=100, help="how many calibrate (100)"
+    )
+    parser.add_argument(
+        "--runtimes", nargs="+", metavar="NAME", help="what to write for, see below"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="output folder (default: int8/ beside the checkpoint)",
+    )
+    parser.add_argument("--name", help="of the files (default: the config's)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the network's input, in pixels (default: the config's)",
+    )
+    parser.add_argument(
+        "--calibration",
+        nargs="+",
+        default=["minmax", "percentile"],
+        metavar="NAME",
+        help="ways to choose the ranges of activations that are tried: minmax, "
+        "percentile, entropy (default: minmax percentile)",
+    )
+    parser.add_argument(
+        "--float",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="layers or blocks that stay in float in any case",
+    )
+    parser.add_argument(
+        "--points", type=float, default=1.0, help="of mAP that may be lost (1.0)"
+    )
+    parser.add_argument(
+        "--error",
+        type=float,
+        default=0.05,
+        help="output error that is allowed where nothing is labelled (0.05)",
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="score the first N pictures only"
+    )
+    parser.add_argument(
+        "--ranking-images", type=int, default=16, help="how many rank the blocks (16)"
+    )
+    parser.add_argument(
+        "--latency-rounds", type=int, default=50, help="timed rounds; 0: none (50)"
+    )
+    parser.add_argument("--threads", type=int, help="of every runtime")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="change settings of the config, such as model.test_cfg.nms_pre=300",
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.data_root is None and arguments.images is None:
+        parser.error("give pictures to calibrate with: --data-root DIR or --images DIR")
+    for name in ("num_images", "limit", "ranking_images", "threads"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
+    for name in ("latency_rounds", "points", "error"):
+        if getattr(arguments, name) < 0:
+            parser.error(f"--{name.replace('_', '-')} must be 0 or more")
+    return arguments
+
+
+def quantize(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    from pathlib import Path
+
+    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.deployment.accuracy import labelled_pictures
+    from ghostnet_mm.deployment.quantisation.calibration import calibration_pictures
+    from ghostnet_mm.deployment.quantisation.quantising import (
+        REPORT_TABLE,
+        QuantisationRequest,
+        quantise_detector,
+    )
+    from ghostnet_mm.deployment.quantisation.recipes import RECIPES
+    from ghostnet_mm.deployment.quantisation.report import markdown_table
+    from ghostnet_mm.deployment.quantisation.runtime_steps import Goal
+    from ghostnet_mm.engine.detection import load_detector
+
+    options = Options.from_arguments(arguments)
+    detector = load_detector(
+        arguments.checkpoint, arguments.config, options, device="cpu"
+    )
+    cfg, labelled = detector.model.cfg, None
+    if arguments.data_root is not None:
+        # With the training split, which a detector alone does not need.
+        cfg = load_config(arguments.config, options)
+        labelled = labelled_pictures(cfg, arguments.limit)
+    out_dir = arguments.out or Path(arguments.checkpoint).parent / "int8"
+    report = quantise_detector(
+        detector,
+        out_dir,
+        arguments.name or Path(arguments.config).stem,
+        QuantisationRequest(
+            calibration=calibration_pictures(
+                cfg, arguments.num_images, arguments.images
+            ),
+            labelled=labelled,
+            runtimes=arguments.runtimes or tuple(RECIPES),
+            goal=Goal(arguments.points, arguments.error),
+            size=tuple(arguments.size) if arguments.size else None,
+            float_names=arguments.float,
+            methods=arguments.calibration,
+            ranking_pictures=arguments.ranking_images,
+            rounds=arguments.latency_rounds,
+            threads=arguments.threads,
+        ),
+    )
+    print(f"\n{markdown_table(report)}\n")
+    for sentence in report.missed.values():
+        print(f"goal missed: {sentence}")
+    print(f"written to {out_dir}; the whole report: {Path(out_dir) / REPORT_TABLE}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    arguments = parse_arguments(argv)  # before the slow imports: --help is instant
+    from installation import exit_unless_installed
+
+    exit_unless_installed()
+    from ghostnet_mm.configuration.command_line import run_tool
+
+    return run_tool(quantize, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import OptionError
 from ..evaluation.shown_objects import Boxes
 from .exported_models import ExportedModel, open_exported
+
+if TYPE_CHECKING:
+    from ghostnet_runtime import Detector as RuntimeDetector
 
 
 class ExportedDetector:
@@ -64,7 +68,12 @@ class _Backend:
         return {name: outputs[name] for name in names}
 
 
-def runtime_detector(model: ExportedModel):
+def runtime_detector(model: ExportedModel) -> RuntimeDetector:
+    """Return a ``ghostnet_runtime.Detector`` that runs an open file.
+
+    Raises:
+        OptionError: ``ghostnet_runtime`` is not installed.
+    """
     try:
         from ghostnet_runtime import Detector
     except ModuleNotFoundError as error:

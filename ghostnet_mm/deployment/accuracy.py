@@ -56,8 +56,7 @@ def read_picture(path: str) -> np.ndarray:
     Raises:
         DataError: It cannot be read.
     """
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imread(str(path), flags)
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if pixels is None:
         raise DataError(f"The image {path} cannot be read; replace or remove it.")
     return pixels
@@ -85,6 +84,10 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
     dataset_cfg.update(pipeline=[], test_mode=True)
     dataset = DATASETS.build(dataset_cfg)
     count = len(dataset) if limit is None else min(limit, len(dataset))
+    if not count:
+        raise DataError(
+            "The validation split has no pictures; give --data-root another folder."
+        )
     infos = [dataset.get_data_info(index) for index in range(count)]
     return LabelledPictures(
         tuple(one["img_path"] for one in infos),

@@ -34,6 +34,7 @@ class ExportFormat:
         extra: The extra of ``ghostnet_mm`` that brings them.
         takes_two_stages: Whether it can hold two-stage detectors.
         nms: Whether the graph ends with NMS.
+        takes_options: Whether axes can be free, and preprocessing in the graph.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ExportFormat:
     extra: str | None
     takes_two_stages: bool = False
     nms: bool = False
+    takes_options: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -92,12 +94,33 @@ ONNX = ("onnx", "onnxscript", "onnxruntime")
 FORMATS: dict[str, ExportFormat] = {
     one.name: one
     for one in (
-        ExportFormat("onnx", ".onnx", _write_onnx(nms=False), ONNX, "onnx", True),
         ExportFormat(
-            "onnx-nms", ".nms.onnx", _write_onnx(nms=True), ONNX, "onnx", True, True
+            "onnx",
+            ".onnx",
+            _write_onnx(nms=False),
+            ONNX,
+            "onnx",
+            takes_two_stages=True,
+            takes_options=True,
         ),
         ExportFormat(
-            "openvino", ".xml", _write_openvino, (*ONNX, "openvino"), "openvino", True
+            "onnx-nms",
+            ".nms.onnx",
+            _write_onnx(nms=True),
+            ONNX,
+            "onnx",
+            takes_two_stages=True,
+            nms=True,
+            takes_options=True,
+        ),
+        ExportFormat(
+            "openvino",
+            ".xml",
+            _write_openvino,
+            (*ONNX, "openvino"),
+            "openvino",
+            takes_two_stages=True,
+            takes_options=True,
         ),
         ExportFormat(
             "ncnn", ".ncnn.param", _write_fixed(export_ncnn), ("ncnn", "pnnx"), "ncnn"
@@ -127,13 +150,18 @@ FORMATS: dict[str, ExportFormat] = {
 
 
 def chosen_formats(
-    names: Sequence[str] | None, two_stages: bool
+    names: Sequence[str] | None,
+    two_stages: bool,
+    masks: bool = False,
+    any_size: bool = False,
 ) -> tuple[list[ExportFormat], dict[str, str]]:
     """Return the formats to write, and why others are left out.
 
     Args:
         names: What was asked for; ``None`` for everything that is possible here.
         two_stages: Whether the detector has two stages.
+        masks: Whether it predicts masks.
+        any_size: Whether its input has no fixed size.
 
     Raises:
         OptionError: A format that was asked for is unknown, not installed, or cannot
@@ -150,6 +178,10 @@ def chosen_formats(
         reason = None
         if two_stages and not one.takes_two_stages:
             reason = f"{name} cannot hold two-stage detectors"
+        elif masks and one.nms:
+            reason = f"{name} cannot hold masks"
+        elif any_size and not one.takes_options:
+            reason = f"{name} needs a fixed size: give --size HEIGHT WIDTH"
         elif not one.is_installed:
             reason = (
                 f"{name} needs libraries that are not installed: pip install "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,11 +75,25 @@ def runtime_detector(model: ExportedModel) -> RuntimeDetector:
     Raises:
         OptionError: ``ghostnet_runtime`` is not installed.
     """
+    runtime = require_runtime()
     try:
-        from ghostnet_runtime import Detector
+        return runtime.Detector.of_backend(_Backend(model))
+    except runtime.UserError as error:
+        # Such as a rule that an older ghostnet_runtime does not know.
+        raise OptionError(str(error)) from error
+
+
+def require_runtime() -> ModuleType:
+    """Import ``ghostnet_runtime``.
+
+    Raises:
+        OptionError: It is not installed.
+    """
+    try:
+        import ghostnet_runtime
     except ModuleNotFoundError as error:
         raise OptionError(
             f"{error.name} is not installed, which runs exported detectors: in the "
             f"project's folder, pip install ./runtime."
         ) from error
-    return Detector.of_backend(_Backend(model))
+    return ghostnet_runtime

@@ -20,13 +20,14 @@ from ..configuration.console import tell
 from ..engine.detection import Detector
 from ..engine.finished_folder import finished_folder
 from ..engine.status_line import StatusLine
+from ..evaluation.shown_objects import Boxes
 from .accuracy import LabelledPictures
 from .card_page import card_page
 from .deploy_card import DeployCard, ExportedFormat, Tolerances, broken_tolerances
 from .description import describe
 from .detection_graph import DetectionGraph
 from .export_formats import ExportFormat, chosen_formats, model_files
-from .exported_detector import ExportedDetector
+from .exported_detector import ExportedDetector, require_runtime
 from .exported_models import open_exported
 from .first_divergence import Divergence, first_divergence
 from .format_measuring import (
@@ -96,14 +97,20 @@ def export_detector(
     Raises:
         UserError: The detector, a format or an option is impossible.
     """
+    require_runtime()
     graph = DetectionGraph(detector)
     detector = resized_detector(detector, request.size)
-    formats, left_out = chosen_formats(request.formats, graph.class_boxes)
-    for reason in left_out.values():
-        tell(f"left out: {reason}")
     description = describe(
         detector.model.cfg, graph, detector.class_names, size=request.size, name=name
     )
+    formats, left_out = chosen_formats(
+        request.formats,
+        two_stages=graph.takes_image_sizes,
+        masks=description["task"] == "instance_segmentation",
+        any_size=description["input"]["height"] is None,
+    )
+    for reason in left_out.values():
+        tell(f"left out: {reason}")
     example = _example(description)
     with finished_folder(out_dir) as folder, torch_threads(request.threads):
         files = {}
@@ -134,27 +141,27 @@ def _measured(
         name: ExportedDetector(path, request.threads) for name, path in files.items()
     }
     tell(f"comparing on {len(request.pictures)} pictures")
-    given = description["input"]
-    is_free = request.onnx_options.get("dynamic_size") or given["height"] is None
-    fixed = None if is_free else (given["height"], given["width"])
-    with padded_inputs(detector.model, fixed):
-        expected = [detector.detect(one) for one in request.pictures]
+    sizes = {name: _fixed_size(one) for name, one in exported.items()}
+    expected = {
+        size: _reference_detections(detector, request.pictures, size)
+        for size in set(sizes.values())
+    }
     entries = {
         name: ExportedFormat(
             name,
             files[name].name,
             megabytes(model_files(files[name])),
             raw_differences(graph, one, request.pictures),
-            agreement_with_mmdet(expected, one, request.pictures),
+            agreement_with_mmdet(expected[sizes[name]], one, request.pictures),
             {},
         )
         for name, one in exported.items()
     }
     scores: Mapping[str, Mapping[str, float]] = {}
     if request.labelled is not None:
-        pads = fixed if description["resize"]["pad"] == "divisor" else None
-        scores = _scores(detector, exported, request.labelled, pads)
-    reference = scores.get(PYTORCH_PADDED, scores.get(PYTORCH, {}))
+        pads = description["resize"]["pad"] == "divisor"
+        padded = next((one for one in sizes.values() if one and pads), None)
+        scores = _scores(detector, exported, request.labelled, padded)
     bare, whole = {}, {}
     if request.rounds:
         tell(f"timing, {request.rounds} rounds")
@@ -169,13 +176,18 @@ def _measured(
                 entry.outputs,
                 entry.detections,
                 metrics,
-                reference,
+                _reference_scores(scores, sizes[name]),
             )
         )
         divergence = None
         if failures and entry.outputs is not None:
             image = exported[name].network_input(request.pictures[0])
-            divergence = find_divergence(graph, description, formats[name], image)
+            try:
+                divergence = find_divergence(graph, description, formats[name], image)
+            except Exception as error:
+                # Whatever the exporter says of so many outputs: the card comes first.
+                reason = str(error).strip().partition("\n")[0]
+                failures += (f"the layer that differs could not be searched: {reason}",)
         entries[name] = replace(
             entry,
             metrics=metrics,
@@ -227,15 +239,37 @@ def find_divergence(
         image: The network's input that showed the difference.
     """
     example = torch.from_numpy(image)
+    height, width = image.shape[-2:]
+    entry = {**description["input"], "height": height, "width": width}
 
     def run(probed: torch.nn.Module, names: Sequence[str]) -> Mapping[str, np.ndarray]:
-        probes = {**description, "outputs": {**description["outputs"], "names": names}}
+        outputs = {**description["outputs"], "names": names}
+        probes = {**description, "input": entry, "outputs": outputs}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"probes{one.suffix}"
             one.write(probed, probes, path, example, {})
             return open_exported(path).run(image)
 
     return first_divergence(graph, example, run)
+
+
+def _fixed_size(exported: ExportedDetector) -> tuple[int, int] | None:
+    entry = exported.model.description["input"]
+    return None if entry["height"] is None else (entry["height"], entry["width"])
+
+
+def _reference_detections(
+    detector: Detector, pictures: Sequence[np.ndarray], size: tuple[int, int] | None
+) -> list[Boxes]:
+    with padded_inputs(detector.model, size):
+        return [detector.detect(one) for one in pictures]
+
+
+def _reference_scores(
+    scores: Mapping[str, Mapping[str, float]], size: tuple[int, int] | None
+) -> Mapping[str, float]:
+    own = scores.get(PYTORCH, {})
+    return own if size is None else scores.get(PYTORCH_PADDED, own)
 
 
 def _scores(

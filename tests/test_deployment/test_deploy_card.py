@@ -36,6 +36,16 @@ def test_what_is_equal_has_no_failures():
     assert failures() == []
 
 
+def test_nothing_compared_is_no_success():
+    (sentence,) = failures({"boxes": EQUAL}, DetectionAgreement(0, 0, EQUAL, EQUAL))
+    assert "no detection" in sentence
+
+
+def test_a_rare_choice_of_nms_may_turn():
+    assert failures(detections=DetectionAgreement(100, 1, EQUAL, EQUAL)) == []
+    assert len(failures(detections=DetectionAgreement(100, 2, EQUAL, EQUAL))) == 1
+
+
 @pytest.mark.parametrize(
     ("outputs", "word"),
     [
@@ -57,9 +67,9 @@ def test_raw_outputs_are_held_to_the_tolerances(outputs, word):
         DetectionAgreement(5, 0, EQUAL, Difference(0.5, 0.1)),
     ],
 )
-def test_without_raw_outputs_the_detections_are(detections):
-    assert len(failures(None, detections)) == 1
-    assert failures({"boxes": EQUAL}, detections) == []
+@pytest.mark.parametrize("outputs", [None, {"boxes": EQUAL, "scores": EQUAL}])
+def test_detections_are_held_to_mmdets(outputs, detections):
+    assert len(failures(outputs, detections)) == 1
 
 
 @pytest.mark.parametrize(("metric", "count"), [(0.299, 0), (0.301, 0), (0.298, 1)])

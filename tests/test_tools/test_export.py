@@ -157,3 +157,10 @@ def test_two_stages_are_refused_where_they_do_not_fit():
     assert "ncnn" in left_out
     with pytest.raises(ValueError, match="two-stage"):
         export_formats.chosen_formats(["ncnn"], two_stages=True)
+
+
+def test_masks_and_free_sizes_leave_out_what_cannot_hold_them():
+    _, left_out = export_formats.chosen_formats(None, two_stages=False, masks=True)
+    assert "onnx-nms" in left_out
+    _, left_out = export_formats.chosen_formats(None, two_stages=False, any_size=True)
+    assert {"ncnn", "torchscript"} <= set(left_out)

@@ -118,6 +118,12 @@ class OnnxQuantiser:
                 f"{', '.join(METHODS)}."
             )
         nodes = self.nodes(settings)
+        if not nodes:
+            # ONNX Runtime takes an empty list for all.
+            raise OptionError(
+                "Every layer is to stay in float, so there is nothing to quantise; "
+                "name fewer with --float."
+            )
         options = {}
         if settings.method != "minmax":
             # Histograms are added up picture by picture, not kept for all at once.

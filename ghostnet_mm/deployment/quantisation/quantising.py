@@ -92,7 +92,7 @@ def quantise_detector(
     if not request.calibration:
         raise OptionError("There are no pictures to calibrate with; pass --images.")
     graph = DetectionGraph(detector)
-    if graph.class_boxes:
+    if graph.takes_image_sizes:
         raise OptionError(
             "Two-stage detectors are not quantised: their proposals change with every "
             "rounding; take a one-stage head."

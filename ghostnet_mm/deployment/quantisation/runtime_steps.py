@@ -235,9 +235,11 @@ class RuntimeSteps:
         """Time sets of layers in INT8 and return the fastest one's float layers."""
         if not self.measuring.rounds:
             return frozenset()
+        every = {one.name for one in recipe.layers}
         sets = {
             name: layers | self._always_float
             for name, layers in layer_choices(recipe.layers).items()
+            if every - layers - self._always_float
         }
         files = {
             name: ExportedDetector(

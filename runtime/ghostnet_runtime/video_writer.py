@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .errors import OptionError
 from .picture_sources import ImageFiles, VideoFrames
 
 
@@ -27,6 +28,11 @@ class VideoWriter:
             self._writer = cv2.VideoWriter(
                 self._path, code, self._rate, (width, height)
             )
+            if not self._writer.isOpened():
+                raise OptionError(
+                    "This OpenCV cannot write MP4 video; install opencv-python from "
+                    "PyPI, or give single pictures."
+                )
         self._writer.write(frame)
 
     def release(self) -> None:

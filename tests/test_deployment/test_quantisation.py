@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import ROOT, randomise_norms
 from mmdet.registry import MODELS
+from random_norms import randomise_norms
+from running_tools import ROOT
 from torch import nn
 
 from ghostnet_mm.configuration import Options, load_config

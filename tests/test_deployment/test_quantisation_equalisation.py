@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import randomise_norms
+from random_norms import randomise_norms
 from torch import nn
 
 from ghostnet_mm.backbones import GhostNet, GhostNetV3, RepGhostNet

@@ -24,7 +24,8 @@ from .detection_graph import DetectionGraph
 from .exported_detector import ExportedDetector
 from .mmdet_reference import padded_inputs
 
-SETTLING_CALLS = 1
+# Threads of the runtime before may still be spinning.
+SETTLING_CALLS = 3
 PYTORCH, PYTORCH_PADDED = "pytorch", "pytorch, padded"
 
 

@@ -20,8 +20,7 @@ import torch
 from ..errors import OptionError, UserError
 from .libraries import import_library
 from .model_files import read_description
-
-DESCRIPTION_KEY = "ghostnet_mm"
+from .onnx_export import METADATA_KEY
 
 Arrays = Mapping[str, np.ndarray]
 Opened = tuple[dict[str, Any], Callable[[Arrays], Arrays]]
@@ -138,7 +137,7 @@ def _open_onnx(path: Path, threads: int | None) -> Opened:
     def call(inputs: Arrays) -> Arrays:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
-    return _described(metadata.get(DESCRIPTION_KEY), path), call
+    return _described(metadata.get(METADATA_KEY), path), call
 
 
 def _open_openvino(path: Path, threads: int | None) -> Opened:
@@ -147,8 +146,8 @@ def _open_openvino(path: Path, threads: int | None) -> Opened:
     core = openvino.Core()
     model = core.read_model(str(path))
     text = None
-    if model.has_rt_info([DESCRIPTION_KEY]):
-        text = model.get_rt_info([DESCRIPTION_KEY]).astype(str)
+    if model.has_rt_info([METADATA_KEY]):
+        text = model.get_rt_info([METADATA_KEY]).astype(str)
     # Some CPUs compute in bfloat16 unless told otherwise.
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:

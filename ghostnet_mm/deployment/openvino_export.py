@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from .libraries import import_library
 from .model_files import finished_model
-from .onnx_export import export_onnx
-
-DESCRIPTION_KEY = "ghostnet_mm"
+from .onnx_export import METADATA_KEY, export_onnx
 
 
 def export_openvino(
@@ -82,8 +80,8 @@ def openvino_from_onnx(
         if node.get_type_name() == "TopK":
             node.set_attribute("stable", True)
     for entry in metadata:
-        if entry.key == DESCRIPTION_KEY:
-            model.set_rt_info(entry.value, [DESCRIPTION_KEY])
+        if entry.key == METADATA_KEY:
+            model.set_rt_info(entry.value, [METADATA_KEY])
     with finished_model(path, ".xml") as scratch:
         openvino.save_model(model, str(scratch), compress_to_fp16=half_weights)
     return Path(path)

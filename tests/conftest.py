@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from random_norms import randomise_norms
 
 # Before any test imports mmdet: it repairs the stack.
@@ -40,3 +41,10 @@ def coco_subset() -> Path:
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _default_scope():
+    """As every tool does; a Runner of another test leaves its own scope behind."""
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        yield

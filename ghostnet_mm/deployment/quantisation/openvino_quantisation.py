@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import OptionError
 from ..libraries import import_library
 from ..model_files import finished_model
-from ..openvino_export import DESCRIPTION_KEY
+from ..onnx_export import METADATA_KEY
 from .onnx_layers import conv_layers, network_nodes
 
 # OpenVINO splits a convolution with a bias in two.
@@ -111,9 +111,9 @@ class OpenvinoQuantiser:
                 ),
                 advanced_parameters=_ranges(settings.method),
             )
-            text = self._metadata.get(DESCRIPTION_KEY)
+            text = self._metadata.get(METADATA_KEY)
             if text is not None:
-                quantised.set_rt_info(text, [DESCRIPTION_KEY])
+                quantised.set_rt_info(text, [METADATA_KEY])
             self._openvino.save_model(quantised, str(scratch), compress_to_fp16=False)
         return Path(path)
 

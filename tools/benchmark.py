@@ -71,6 +71,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="scores for the mAP-latency plot: LABEL=0.29, the JSON of a deploy card, "
         "or the runs.csv of tools/compare.py",
     )
+    parser.add_argument(
+        "--one-process",
+        action="store_true",
+        help="time all in one process, where threads of one runtime may disturb the "
+        "next (default: a process each)",
+    )
     parser.add_argument("--out-dir", metavar="DIR", help="for table, CSV and plots")
     return parser.parse_args(argv)
 
@@ -93,6 +99,7 @@ def benchmark(arguments: argparse.Namespace) -> None:
         tuple(arguments.size) if arguments.size else None,
         arguments.rounds,
         arguments.device,
+        isolated=not arguments.one_process,
     )
     candidates = [parse_candidate(text) for text in arguments.candidates]
     scores = collect_scores(arguments.map, candidates)

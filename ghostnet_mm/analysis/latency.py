@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -49,6 +50,55 @@ class Timing:
         return float(np.percentile(self.milliseconds, percent))
 
 
+def milliseconds_of(run: Callable[[], object], settling: int = 0) -> float:
+    """Call a function and return how long it took.
+
+    Args:
+        run: The function.
+        settling: Calls before the timed one. They bring its data back into the caches,
+            and let the threads of the function before it, which may still be spinning,
+            go to sleep.
+    """
+    for _ in range(settling):
+        run()
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1e3
+
+
+def alternating_measurements(
+    measures: Mapping[str, Callable[[], float]],
+    rounds: int,
+    warm_up: int = 3,
+    after_round: Callable[[int], None] | None = None,
+) -> dict[str, list[float]]:
+    """Measure in turns and return every measurement.
+
+    Each is measured once per round, so that a busy moment of the machine meets all of
+    them.
+
+    Args:
+        measures: What gives one measurement, by name.
+        rounds: Rounds that count, at least 1.
+        warm_up: Rounds before these that do not.
+        after_round: Called with the number of rounds done, warm-up included.
+
+    Raises:
+        OptionError: There is no round that counts.
+    """
+    if rounds < 1:
+        raise OptionError(f"--rounds {rounds} is not possible: give at least 1.")
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for index in range(warm_up + rounds):
+        for name, measure in measures.items():
+            one = measure()
+            if index >= warm_up:
+                found[name].append(one)
+        if after_round is not None:
+            after_round(index + 1)
+    return found
+
+
 def alternating_times(
     passes: Mapping[str, Callable[[], object]],
     rounds: int,
@@ -58,36 +108,20 @@ def alternating_times(
 ) -> dict[str, list[float]]:
     """Time functions in turns and return the milliseconds of every call.
 
-    Each is timed once per round, so that a busy moment of the machine meets all of
-    them.
-
     Args:
         passes: What to time, by name.
         rounds: Timed rounds, at least 1.
         warm_up: Rounds before these that are not timed.
-        settling: Calls of each function before its timed one in every round. They
-            bring its data back into the caches, and let the threads of the function
-            before it, which may still be spinning, go to sleep.
+        settling: See :func:`milliseconds_of`.
         after_round: Called with the number of rounds done, warm-up included.
 
     Raises:
         OptionError: There is no round to time.
     """
-    if rounds < 1:
-        raise OptionError(f"--rounds {rounds} is not possible: give at least 1.")
-    milliseconds: dict[str, list[float]] = {name: [] for name in passes}
-    for index in range(warm_up + rounds):
-        for name, run in passes.items():
-            for _ in range(settling):
-                run()
-            start = time.perf_counter()
-            run()
-            elapsed = time.perf_counter() - start
-            if index >= warm_up:
-                milliseconds[name].append(elapsed * 1e3)
-        if after_round is not None:
-            after_round(index + 1)
-    return milliseconds
+    measures = {
+        name: partial(milliseconds_of, run, settling) for name, run in passes.items()
+    }
+    return alternating_measurements(measures, rounds, warm_up, after_round)
 
 
 def alternating_medians(

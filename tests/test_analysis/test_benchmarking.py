@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import sys
 import types
 
@@ -214,6 +215,7 @@ def test_the_report_has_every_number(tmp_path):
     settings = BenchmarkSettings(rounds=3)
     scores = {"fast": [0.2, 0.4], "slow": [0.5]}
     text = write_benchmark(done, settings, "4 pictures", tmp_path / "new", scores)
+    assert "process of its own" not in text
     head, how, _, _, _, *rows = text.splitlines()
     assert "3 threads" in head
     assert "onnxruntime" in head or "mmdet" in head
@@ -304,3 +306,20 @@ def test_impossible_scores_are_told(source, says, tmp_path):
         source = source.replace(f"{{{name}}}", str(tmp_path / name))
     with pytest.raises((OptionError, DataError), match=says):
         collect_scores([source], [Candidate("v1", "v1.py")])
+
+
+def test_a_process_that_dies_is_told_and_the_others_end(tmp_path):
+    config = tmp_path / "dies.py"
+    config.write_text('__import__("os")._exit(7)\n')
+    settings = BenchmarkSettings("network", size=(32, 32), rounds=1, isolated=True)
+    candidates = [Candidate("lives", TINY), Candidate("dies", str(config))]
+    with pytest.raises(OptionError, match="of dies ended with status 7"):
+        run_benchmark(candidates, settings, load_pictures(None))
+    assert not multiprocessing.active_children()
+
+
+def test_mistakes_come_back_from_a_process(tmp_path):
+    settings = BenchmarkSettings("network", isolated=True)
+    candidate = Candidate("a", TINY, cfg_options={"model.nekc": 1})
+    with pytest.raises(OptionError, match="nekc"):
+        run_benchmark([candidate], settings, load_pictures(None))

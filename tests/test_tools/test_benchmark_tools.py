@@ -32,6 +32,7 @@ def test_a_benchmark_of_two_heads(tmp_path):
     assert all(float(row["median_ms"]) > 0 for row in rows)
     assert {(row["height"], row["width"]) for row in rows} == {("64", "96")}
     assert "1 thread," in done.stdout
+    assert "each in a process of its own" in done.stdout
     assert (tmp_path / "out" / "map_latency.png").is_file()
 
 
@@ -57,10 +58,10 @@ def test_an_examination_of_the_digits_detector(tmp_path):
         ("benchmark", [TINY, "--rounds", "0"], "--rounds 0"),
         ("benchmark", [TINY, "--threads", "0"], "--threads 0"),
         ("benchmark", [TINY, "--images", "none"], "none does not exist"),
-        ("benchmark", [TINY, "--size", "0", "32"], "--size 0 32"),
-        ("benchmark", [TINY, "--device", "cuda:7"], "--device cuda:7"),
+        ("benchmark", [TINY, "--size", "0", "32", "--one-process"], "--size 0 32"),
+        ("benchmark", [TINY, "--device", "cuda:7", "--one-process"], "--device cuda:7"),
         ("benchmark", [TINY, "--map", "a=1.5"], "--map a=1.5"),
-        ("benchmark", [f"{TINY} model.nekc=1"], "nekc"),
+        ("benchmark", [f"{TINY} model.nekc=1", "--one-process"], "nekc"),
         ("doctor", ["none.py"], "none.py does not exist"),
         ("doctor", ["a.pth"], "a.pth is no config"),
         ("doctor", [TINY, "none.pth"], "none.pth"),

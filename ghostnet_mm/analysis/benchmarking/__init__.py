@@ -1,10 +1,11 @@
 """Timing detectors side by side: configs, checkpoints and exported files."""
 
 from .candidates import Candidate, parse_candidate
-from .measuring import Benchmark, BenchmarkSettings, run_benchmark
+from .measuring import Benchmark, run_benchmark
 from .pictures import load_pictures
 from .report import write_benchmark
 from .scores import collect_scores
+from .settings import BenchmarkSettings
 
 __all__ = [
     "Benchmark",

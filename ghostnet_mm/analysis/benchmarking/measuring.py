@@ -1,64 +1,19 @@
 """Timing any mix of configs, checkpoints and exported files side by side."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ...configuration.console import tell
 from ...engine.status_line import StatusLine, plain_duration
-from ...errors import OptionError
-from ..latency import Timing, alternating_times, torch_threads
-from . import eager, exported
+from ..latency import Timing, alternating_measurements, torch_threads
 from .candidates import Candidate, refuse_doubles
-from .pictures import batches
-
-NETWORK = "network"
-END_TO_END = "end-to-end"
-BOTH = "both"
-SCOPES = (NETWORK, END_TO_END, BOTH)
-WARM_UP = 3
-SETTLING_CALLS = 1
-
-
-@dataclass(frozen=True)
-class BenchmarkSettings:
-    """How candidates are timed.
-
-    Attributes:
-        scope: ``network`` (the forward pass), ``end-to-end`` (picture in memory to
-            boxes) or ``both``.
-        threads: Of every runtime; None leaves PyTorch's own number, for all.
-        batch: Images per call.
-        size: Height and width in pixels; None takes each candidate's own.
-        rounds: Timed rounds.
-        device: Of eager PyTorch.
-    """
-
-    scope: str = BOTH
-    threads: int | None = None
-    batch: int = 1
-    size: tuple[int, int] | None = None
-    rounds: int = 50
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.scope not in SCOPES:
-            raise OptionError(
-                f"--scope {self.scope} is not known; choose from {', '.join(SCOPES)}."
-            )
-        for name in ("batch", "rounds"):
-            if getattr(self, name) < 1:
-                raise OptionError(
-                    f"--{name} {getattr(self, name)} is not possible: give at least 1."
-                )
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """What is timed, without ``both``."""
-        return (NETWORK, END_TO_END) if self.scope == BOTH else (self.scope,)
+from .isolation import isolated_subjects
+from .settings import WARM_UP, BenchmarkSettings
+from .subjects import Subject, open_subjects
 
 
 @dataclass(frozen=True)
@@ -113,102 +68,42 @@ def run_benchmark(
     refuse_doubles(candidates)
     with torch_threads(settings.threads):
         threads = torch.get_num_threads()
-        subjects, notes = _open_all(candidates, settings, pictures, threads)
-        rows = []
-        for scope in settings.scopes:
-            chosen = {one.label: one for one in subjects if one.scope == scope}
-            if not chosen:
-                continue
-            passes = {label: one.run for label, one in chosen.items()}
-            times = alternating_times(
-                passes,
-                settings.rounds,
-                warm_up=WARM_UP,
-                settling=SETTLING_CALLS,
-                after_round=_Progress(scope, settings.rounds + WARM_UP),
-            )
-            rows += [
-                BenchmarkRow(
-                    label,
-                    one.runs_in,
-                    scope,
-                    one.size,
-                    Timing(tuple(times[label]), settings.batch),
+        with _opened(candidates, settings, pictures, threads) as (subjects, notes):
+            rows = [
+                row
+                for scope in settings.scopes
+                for row in _timed(
+                    [one for one in subjects if one.scope == scope], scope, settings
                 )
-                for label, one in chosen.items()
             ]
     return Benchmark(tuple(rows), tuple(notes), threads)
 
 
-@dataclass(frozen=True)
-class _Subject:
-    label: str
-    runs_in: str
-    scope: str
-    size: tuple[int, int] | None
-    run: Callable[[], object]
-
-
-def _open_all(
+def _opened(
     candidates: Sequence[Candidate],
     settings: BenchmarkSettings,
     pictures: list[np.ndarray],
     threads: int,
-) -> tuple[list[_Subject], list[str]]:
-    subjects, notes = [], []
-    for index, candidate in enumerate(candidates):
-        tell(f"[{index + 1}/{len(candidates)}] opening {candidate.label}")
-        loaded = None
-        if not candidate.is_exported:
-            loaded = eager.load_eager(candidate, settings.size, settings.device)
-        size = loaded.size if loaded else None
-        for scope in settings.scopes:
-            try:
-                run, size = _run_of(
-                    candidate, loaded, scope, settings, pictures, threads, size
-                )
-            except OptionError as error:
-                # Asked for both, one that only has a network still has that.
-                if settings.scope != BOTH or scope == NETWORK:
-                    raise
-                notes.append(f"{candidate.label}: not timed end to end. {error}")
-                continue
-            subjects.append(
-                _Subject(candidate.label, candidate.runs_in, scope, size, run)
-            )
-        if END_TO_END in settings.scopes and not candidate.has_weights:
-            notes.append(
-                f"{candidate.label}: random weights, so that the post-processing meets "
-                f"scores that a trained detector does not give; add a checkpoint for a "
-                f"true end-to-end time."
-            )
-    return subjects, notes
+) -> AbstractContextManager[tuple[list[Subject], list[str]]]:
+    if settings.isolated:
+        return isolated_subjects(candidates, settings, pictures, threads)
+    return nullcontext(open_subjects(candidates, settings, pictures, threads))
 
 
-def _run_of(
-    candidate: Candidate,
-    loaded: eager.EagerDetector | None,
-    scope: str,
-    settings: BenchmarkSettings,
-    pictures: list[np.ndarray],
-    threads: int,
-    size: tuple[int, int] | None,
-) -> tuple[Callable[[], object], tuple[int, int] | None]:
-    supply = batches(pictures, settings.batch)
-    if loaded is not None:
-        if scope == NETWORK:
-            return eager.network_run(loaded, next(supply)), size
-        detect_batch = eager.end_to_end_run(loaded)
-        return (lambda: detect_batch(next(supply))), size
-    if scope == NETWORK:
-        return exported.network_run(candidate, next(supply), settings.size, threads)
-    if settings.batch != 1:
-        raise OptionError(
-            f"{candidate.path} is timed from picture to boxes one picture at a time; "
-            f"use --batch 1, or --scope network."
-        )
-    detect = exported.end_to_end_run(candidate, threads)
-    return (lambda: detect(next(supply)[0])), size
+def _timed(
+    subjects: Sequence[Subject], scope: str, settings: BenchmarkSettings
+) -> Iterator[BenchmarkRow]:
+    if not subjects:
+        return
+    times = alternating_measurements(
+        {one.label: one.measure for one in subjects},
+        settings.rounds,
+        warm_up=WARM_UP,
+        after_round=_Progress(scope, settings.rounds + WARM_UP),
+    )
+    for one in subjects:
+        timing = Timing(tuple(times[one.label]), settings.batch)
+        yield BenchmarkRow(one.label, one.runs_in, scope, one.size, timing)
 
 
 class _Progress:

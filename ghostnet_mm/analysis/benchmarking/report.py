@@ -9,7 +9,8 @@ from pathlib import Path
 from ..latency import torch_threads
 from ..machine import describe_machine
 from ..tradeoff_plot import draw_tradeoff
-from .measuring import SCOPES, SETTLING_CALLS, Benchmark, BenchmarkSettings, medians
+from .measuring import Benchmark, medians
+from .settings import SCOPES, SETTLING_CALLS, BenchmarkSettings
 
 TABLE_NAME = "benchmark.md"
 CSV_NAME = "benchmark.csv"
@@ -82,8 +83,9 @@ def header_lines(
     with torch_threads(benchmark.threads):
         yield f"{describe_machine()}, {library_versions()}; {platform.platform()}"
     device = "" if settings.device == "cpu" else f" (PyTorch on {settings.device})"
+    where = ", each in a process of its own," if settings.isolated else ", each"
     yield (
-        f"{settings.rounds} rounds{device}, candidates in turns, each after "
+        f"{settings.rounds} rounds{device}, candidates in turns{where} after "
         f"{SETTLING_CALLS} untimed call; batch {settings.batch}; {pictures}."
     )
 

@@ -13,7 +13,7 @@ from ...errors import OptionError, UserError
 from ..benchmarking.candidates import Candidate
 from ..benchmarking.eager import EagerDetector, load_eager
 from ..benchmarking.exported import input_for
-from ..benchmarking.measuring import END_TO_END
+from ..benchmarking.settings import END_TO_END
 from ..latency import torch_threads
 from .ceilings import Ceilings, measure_ceilings
 from .eager_profile import profile_eager

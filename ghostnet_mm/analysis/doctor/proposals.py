@@ -12,7 +12,7 @@ from torch import nn
 from ...configuration.model_building import build_on_meta
 from ...errors import UserError
 from ..benchmarking.candidates import DEPLOYED, EAGER
-from ..benchmarking.measuring import END_TO_END, NETWORK
+from ..benchmarking.settings import END_TO_END, NETWORK
 
 KEEPS = "stay valid"
 RETRAIN = "retrain"

@@ -12,8 +12,8 @@ from ...engine.status_line import StatusLine, plain_duration
 from ...errors import OptionError, UserError
 from ..benchmarking import eager, exported
 from ..benchmarking.candidates import Candidate
-from ..benchmarking.measuring import END_TO_END, NETWORK, SETTLING_CALLS, WARM_UP
 from ..benchmarking.pictures import batches
+from ..benchmarking.settings import END_TO_END, NETWORK, SETTLING_CALLS, WARM_UP
 from ..latency import alternating_times, paired_ratios
 from .proposals import KEEPS, Proposal
 

@@ -59,7 +59,7 @@ setup(
         "quantisation": [
             "onnx>=1.17",
             "onnxscript>=0.5",
-            "onnxruntime>=1.31",
+            "onnxruntime>=1.23",
             "openvino>=2025.0",
             "nncf>=3.4",
         ],

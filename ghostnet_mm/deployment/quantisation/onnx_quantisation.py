@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,10 @@ class OnnxQuantiser:
         if settings.method != "minmax":
             # Histograms are added up picture by picture, not kept for all at once.
             options["CalibStridedMinMax"] = 1
+        cache = {}
+        if "calibration_cache_path" in signature(library.quantize_static).parameters:
+            # Calibrating once for all settings; ONNX Runtime 1.23 does it anew.
+            cache["calibration_cache_path"] = Path(self._work.name) / settings.method
         with finished_model(path, ".onnx") as scratch, _quiet():
             library.quantize_static(
                 copy.deepcopy(self.model),
@@ -142,8 +147,8 @@ class OnnxQuantiser:
                 activation_type=library.QuantType.QUInt8,
                 weight_type=library.QuantType.QInt8,
                 calibrate_method=library.CalibrationMethod[METHODS[settings.method]],
-                calibration_cache_path=Path(self._work.name) / settings.method,
                 extra_options=options,
+                **cache,
             )
             self._describe(scratch)
         return Path(path)

@@ -8,8 +8,10 @@ DESCRIPTION = """\
 Examine the detector of CONFIG on this CPU, from picture to boxes: milliseconds, MACs
 and memory traffic of each part and each kind of operator, in eager PyTorch and in ONNX
 Runtime, against what the machine reaches in a matrix product and a memory copy. Then
-try changes (fused form, channel rounding, lighter head, smaller nms_pre, a runtime),
-time each in turns with the detector as it is, and recommend those that are faster."""
+try changes (fused form, INT8, no squeeze and excitation, channels in multiples of 8
+and 16, lighter head, smaller nms_pre, another runtime), time each in turns with the
+detector as it is, and recommend those that are faster. Changed networks are copies: the
+checkpoint stays as it is."""
 EXAMPLES = """\
 examples:
   python tools/doctor.py configs/gfl_ghostnet-nano_coco.py

@@ -317,7 +317,7 @@ def test_proposals_build_and_say_what_is_true(digits):
     assert shares[0] > shares[1]
     assert by_key["model.bbox_head.feat_channels"][1] == 32
     assert by_key["model.bbox_head.stacked_convs"][1] == 1
-    assert any("GhostNet has no option to leave it out" in note for note in notes)
+    assert any("GhostNet has no option for it" in note for note in notes)
 
 
 def test_thresholds_are_only_tried_with_weights(digits):

@@ -9,21 +9,26 @@ import numpy as np
 import torch
 
 from ...configuration.console import tell
-from ...errors import OptionError, UserError
+from ...errors import OptionError
 from ..benchmarking.candidates import Candidate
 from ..benchmarking.eager import EagerDetector, load_eager
 from ..benchmarking.exported import input_for
 from ..benchmarking.settings import END_TO_END
 from ..latency import torch_threads
 from .ceilings import Ceilings, measure_ceilings
+from .changed_files import ChangedFiles
 from .eager_profile import profile_eager
+from .exported_files import RUNTIMES, export_all
 from .onnx_profile import profile_onnx
 from .part_labels import module_labels
 from .profile_tables import Profile
 from .proposals import KEEPS, Proposal, propose
 from .trials import Trial, TrialSettings, run_trials
 
-RUNTIMES = {"onnx": "ONNX Runtime", "xml": "OpenVINO"}
+WITHOUT_FILES = (
+    "INT8, leaving out squeeze and excitation, and rounding channels up: not tried, "
+    "for they are timed in exported files, and there is none."
+)
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,8 @@ def diagnose(
     notes: list[str] = []
     if not candidate.has_weights:
         notes.append(
-            "Random weights: decode and NMS meet scores that a trained detector does "
-            "not give; pass a checkpoint for their true share."
+            "Random weights: decode, NMS and INT8 meet values that a trained detector "
+            "does not give; pass a checkpoint for their true share and effect."
         )
     with torch_threads(examination.threads), tempfile.TemporaryDirectory() as folder:
         threads = torch.get_num_threads()
@@ -105,7 +110,7 @@ def diagnose(
         files: dict[str, Path] = {}
         if examination.runtimes:
             tell("exporting, for other runtimes")
-            files = _export(detector, Path(folder), notes)
+            files = export_all(detector, Path(folder), notes)
         if "onnx" in files:
             profiles.append(
                 _onnx_profile(files["onnx"], detector, pictures, examination, threads)
@@ -117,6 +122,17 @@ def diagnose(
             settings = TrialSettings(examination.size, examination.rounds, threads)
             trials, failed = run_trials(candidate, proposals, pictures, settings, files)
             notes += untried + failed
+            if "onnx" in files:
+                # Last: what quantisers import may patch PyTorch.
+                changed = ChangedFiles(detector, files, pictures, Path(folder), threads)
+                changed.write_all()
+                more, failed = run_trials(
+                    candidate, changed.proposals, pictures, settings, changed.files
+                )
+                trials += more
+                notes += changed.notes + failed
+            else:
+                notes.append(WITHOUT_FILES)
     return Diagnosis(
         candidate.label,
         detector.size,
@@ -140,38 +156,6 @@ def _runtime_proposals(files: Mapping[str, Path]) -> list[Proposal]:
         )
         for suffix in files
     ]
-
-
-def _export(detector: EagerDetector, folder: Path, notes: list[str]) -> dict[str, Path]:
-    """Write the formats that can be written here, by suffix; say of others why not."""
-    files: dict[str, Path] = {}
-    try:
-        from ...deployment.description import describe
-        from ...deployment.detection_graph import DetectionGraph
-        from ...deployment.onnx_export import export_onnx
-
-        graph = DetectionGraph(detector.model)
-        names = [str(one) for one in range(_class_count(detector.model))]
-        description = describe(detector.cfg, graph, names)
-        files["onnx"] = folder / "model.onnx"
-        export_onnx(graph, description, files["onnx"])
-    except UserError as error:
-        files.clear()
-        notes.append(f"ONNX Runtime: not tried. {error}")
-        return files
-    try:
-        from ...deployment.openvino_export import openvino_from_onnx
-
-        openvino_from_onnx(files["onnx"], folder / "model.xml")
-        files["xml"] = folder / "model.xml"
-    except UserError as error:
-        notes.append(f"OpenVINO: not tried. {error}")
-    return files
-
-
-def _class_count(model: torch.nn.Module) -> int:
-    head = getattr(model, "bbox_head", None) or model.roi_head.bbox_head
-    return head.num_classes
 
 
 def _onnx_profile(

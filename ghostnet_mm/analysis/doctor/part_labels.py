@@ -15,8 +15,14 @@ PREPROCESSING = "data preprocessor"
 DECODE = "decode"
 NMS = "NMS, scaling back"
 OTHER = "(other)"
-# Modules that weigh channels by a gate: ours, mmdet's, and that of CSPNeXt.
-GATES = frozenset({"SqueezeExcite", "SELayer", "ChannelAttention", "EffectiveSE"})
+# Modules that weigh channels by a gate: ours and timm's, mmdet's, that of CSPNeXt, and
+# torchvision's. All take a map and return it weighed.
+GATES = frozenset(
+    {
+        *("SqueezeExcite", "SEModule", "EffectiveSEModule", "SELayer", "EffectiveSE"),
+        *("ChannelAttention", "SqueezeExcitation"),
+    }
+)
 # Methods of mmdet's heads that turn maps into boxes, and boxes into detections.
 HEAD_METHODS = {"predict_by_feat": DECODE, "_bbox_post_process": NMS}
 

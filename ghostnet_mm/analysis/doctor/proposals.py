@@ -13,7 +13,10 @@ from ...configuration.model_building import build_on_meta
 from ...errors import UserError
 from ..benchmarking.candidates import DEPLOYED, EAGER
 from ..benchmarking.settings import END_TO_END, NETWORK
+from .exported_files import RUNTIMES
 
+# Networks alone, each in turns with the file of the detector as it is.
+FILE_SCOPES = {suffix: f"network in {name}" for suffix, name in RUNTIMES.items()}
 KEEPS = "stay valid"
 RETRAIN = "retrain"
 WIDTH_STEP = 0.02
@@ -33,12 +36,15 @@ class Proposal:
 
     Attributes:
         name: What it is.
-        scope: Where it is timed: ``network`` or ``end-to-end``.
+        scope: Where it is timed: ``network`` (in PyTorch), ``end-to-end``, or a value
+            of `FILE_SCOPES`.
         weights: Whether trained weights stay valid.
         cfg_options: Dotted config keys and their new values.
         form: ``eager`` or ``deploy``.
-        runtime: Suffix of the file that another runtime runs; None for PyTorch.
+        runtime: What another runtime runs: the suffix of the exported file, or the
+            name of a changed one; None for PyTorch.
         accuracy: What it does to the scores, in words.
+        instructions: How to apply it, where `how` cannot tell from the rest.
     """
 
     name: str
@@ -48,10 +54,13 @@ class Proposal:
     form: str = EAGER
     runtime: str | None = None
     accuracy: str = "unchanged"
+    instructions: str = ""
 
     @property
     def how(self) -> str:
-        """The command line's part that applies it."""
+        """The command line's part that applies it, or a sentence."""
+        if self.instructions:
+            return self.instructions
         if self.cfg_options:
             pairs = (f"{key}={value}" for key, value in self.cfg_options.items())
             return f"--cfg-options {' '.join(pairs)}"
@@ -82,7 +91,7 @@ def propose(
     ]
     backbone = model_cfg.get("backbone") or {}
     proposals += _channel_rounding(backbone, notes)
-    proposals += _without_gates(backbone, notes)
+    proposals += _without_gates(backbone)
     proposals += _lighter_head(model_cfg)
     if has_weights:
         proposals += _post_processing(model_cfg.get("test_cfg") or {})
@@ -91,8 +100,12 @@ def propose(
             "Smaller nms_pre and a higher score threshold: not tried, for random "
             "weights give no meaningful scores; pass a checkpoint."
         )
-    notes.append("INT8: not tried here; see tools/quantize.py.")
     return proposals, notes
+
+
+def gate_option_of(backbone: Mapping[str, Any]) -> str | None:
+    """Return the option of a backbone that leaves out its gates, if it has one."""
+    return _option_of(backbone, GATE_OPTIONS)
 
 
 def _channel_rounding(
@@ -118,7 +131,7 @@ def _channel_rounding(
         return
     notes.append(
         f"Channel rounding: {backbone.get('type')} has no option for it; a near width "
-        f"whose channels are multiples of 8 or 16 more often is tried in its place."
+        f"whose channels are multiples of 8 or 16 more often is what can be trained."
     )
     yield from _width_steps(backbone, float(width))
 
@@ -168,15 +181,9 @@ def _pointwise_channels(backbone: Mapping[str, Any], width: float) -> np.ndarray
     return np.asarray(counts) if counts else None
 
 
-def _without_gates(backbone: Mapping[str, Any], notes: list[str]) -> Iterator[Proposal]:
-    option = _option_of(backbone, GATE_OPTIONS)
-    if option is None:
-        notes.append(
-            f"Without squeeze and excitation: not tried, for {backbone.get('type')} "
-            f"has no option to leave it out; its row in the table of operators is the "
-            f"most that could be won."
-        )
-    elif backbone.get(option, _default_of(backbone, option)):
+def _without_gates(backbone: Mapping[str, Any]) -> Iterator[Proposal]:
+    option = gate_option_of(backbone)
+    if option is not None and backbone.get(option, _default_of(backbone, option)):
         yield Proposal(
             "without squeeze and excitation",
             NETWORK,

@@ -77,6 +77,7 @@ def sections_of(diagnosis: Diagnosis) -> Iterator[Section]:
     if diagnosis.trials:
         yield _trials_section(diagnosis.trials)
         yield _advice_section(diagnosis.trials)
+        yield from _other_copies(diagnosis.trials)
     if diagnosis.notes:
         yield Section("Not measured", tuple(f"- {one}" for one in diagnosis.notes))
 
@@ -129,14 +130,30 @@ def _advice_section(trials: Sequence[Trial]) -> Section:
     faster = sorted(
         (one for one in trials if one.is_faster), key=lambda one: -one.ratio
     )
-    advice = tuple(
-        f"- {one.proposal.name}: {one.ratio:.2f} times as fast ({one.low:.2f} to "
-        f"{one.high:.2f}, {one.proposal.scope}). Weights: {one.proposal.weights}. "
-        f"mAP: {one.proposal.accuracy}. `{one.proposal.how}`"
-        for one in faster
-    )
+    advice = tuple(_in_words(one) for one in faster)
     return Section(
         "Recommended", advice or ("Nothing that was tried is measurably faster.",)
+    )
+
+
+def _other_copies(trials: Sequence[Trial]) -> Iterator[Section]:
+    """Yield what changed files that were not faster do all the same."""
+    slower = tuple(
+        _in_words(one)
+        for one in trials
+        if one.proposal.instructions and not one.is_faster
+    )
+    if slower:
+        yield Section("Changed copies that were not faster", slower)
+
+
+def _in_words(trial: Trial) -> str:
+    proposal = trial.proposal
+    how = proposal.how if proposal.instructions else f"`{proposal.how}`"
+    return (
+        f"- {proposal.name}: {trial.ratio:.2f} times as fast ({trial.low:.2f} to "
+        f"{trial.high:.2f}, {proposal.scope}). Weights: {proposal.weights}. mAP: "
+        f"{proposal.accuracy}. {how}"
     )
 
 

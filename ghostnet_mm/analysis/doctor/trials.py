@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.status_line import StatusLine, plain_duration
 
 from ...configuration.console import tell
-from ...engine.status_line import StatusLine, plain_duration
 from ...errors import OptionError, UserError
 from ..benchmarking import eager, exported
 from ..benchmarking.candidates import Candidate
 from ..benchmarking.pictures import batches
 from ..benchmarking.settings import END_TO_END, NETWORK, SETTLING_CALLS, WARM_UP
 from ..latency import alternating_times, paired_ratios
-from .proposals import KEEPS, Proposal
+from .proposals import FILE_SCOPES, KEEPS, Proposal
 
 ORIGINAL = "(as it is)"
+SUFFIXES = {scope: suffix for suffix, scope in FILE_SCOPES.items()}
 LEAST_GAIN = 1.02
 
 
@@ -73,28 +74,34 @@ def run_trials(
 
     Architectures that need training have random weights, so that only their networks
     are compared; what concerns pictures and boxes is timed from picture to boxes.
+    Changed files are timed beside the file of the detector as it is.
 
     Args:
         original: The config, with its checkpoint if there is one.
         proposals: What to try.
         pictures: (H, W, 3) uint8 BGR.
         settings: How.
-        files: Exported files by suffix, for proposals of another runtime.
+        files: Exported files by suffix and changed ones by name, for proposals of
+            another runtime.
 
     Returns:
         The trials, fastest first in each scope, and sentences on what did not run.
     """
-    trials, notes = [], []
-    for scope in (NETWORK, END_TO_END):
+    trials, notes, files = [], [], files or {}
+    for scope in (NETWORK, *SUFFIXES, END_TO_END):
         chosen = [one for one in proposals if one.scope == scope]
         if not chosen:
             continue
-        passes = {ORIGINAL: _pass_of(original, scope, pictures, settings)}
+        if scope in SUFFIXES:
+            as_it_is = _file_pass(SUFFIXES[scope], scope, pictures, settings, files)
+        else:
+            as_it_is = _pass_of(original, scope, pictures, settings)
+        passes = {ORIGINAL: as_it_is}
         built: dict[str, Proposal] = {}
         for index, proposal in enumerate(chosen):
             tell(f"[{index + 1}/{len(chosen)}] building: {proposal.name}")
             try:
-                run = _changed_pass(original, proposal, pictures, settings, files or {})
+                run = _changed_pass(original, proposal, pictures, settings, files)
                 run()
             except (UserError, RuntimeError) as error:
                 reason = " ".join(str(error).split()).rstrip(".")
@@ -138,12 +145,7 @@ def _changed_pass(
     files: Mapping[str, Path],
 ) -> Callable[[], object]:
     if proposal.runtime is not None:
-        if proposal.runtime not in files:
-            raise OptionError(f"there is no exported .{proposal.runtime} file")
-        candidate = Candidate(proposal.name, str(files[proposal.runtime]))
-        detect = exported.end_to_end_run(candidate, settings.threads)
-        supply = batches(pictures, 1)
-        return lambda: detect(next(supply)[0])
+        return _file_pass(proposal.runtime, proposal.scope, pictures, settings, files)
     changed = eager.with_options(
         original, proposal.cfg_options, keep_weights=proposal.weights == KEEPS
     )
@@ -155,6 +157,23 @@ def _changed_pass(
         changed.cfg_options,
     )
     return _pass_of(changed, proposal.scope, pictures, settings)
+
+
+def _file_pass(
+    name: str,
+    scope: str,
+    pictures: list[np.ndarray],
+    settings: TrialSettings,
+    files: Mapping[str, Path],
+) -> Callable[[], object]:
+    if name not in files:
+        raise OptionError(f"there is no exported {name} file")
+    candidate = Candidate(name, str(files[name]))
+    if scope in SUFFIXES:
+        return exported.network_run(candidate, pictures[:1], None, settings.threads)[0]
+    detect = exported.end_to_end_run(candidate, settings.threads)
+    supply = batches(pictures, 1)
+    return lambda: detect(next(supply)[0])
 
 
 def _pass_of(

@@ -24,6 +24,8 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["ghostnet_mm", "ghostnet_mm.*"]),
     install_requires=[
+        # In ./runtime: pip install ./runtime .
+        "ghostnet-runtime",
         "torch>=2.6",
         "torchvision>=0.21",
         "timm>=1.0.16",
@@ -48,7 +50,7 @@ setup(
         # The same backbones in segmentation and classification.
         "mmseg": ["mmsegmentation==1.2.2", "ftfy", "regex"],
         "mmpretrain": ["mmpretrain==1.2.0"],
-        # Export; these need ./runtime too.
+        # Export.
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "openvino": [
             "onnx>=1.17",

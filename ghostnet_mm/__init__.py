@@ -18,6 +18,14 @@ except ImportError as error:
         "`pip install -r requirements.txt`, or `pip install 'ghostnet_mm[mm]'`."
     ) from error
 
+try:
+    import ghostnet_runtime  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "ghostnet_mm needs ghostnet_runtime, which comes with it: run "
+        "`pip install ./runtime` in the project's folder."
+    ) from error
+
 from .checkpoints import install_safe_loading  # noqa: E402
 from .openmmlab_compat import repair_openmmlab  # noqa: E402
 

@@ -2,20 +2,19 @@
 
 Each carries one sentence that says what is wrong and what to do about it. The command
 line tools print that sentence and exit with status 2; every other exception is a bug
-and keeps its traceback.
+and keeps its traceback. Those of pictures and exported models are the runtime's.
 """
 
+from ghostnet_runtime.errors import DataError, ModelError, OptionError, UserError
 
-class UserError(Exception):
-    """A mistake of the user, told in one sentence that says how to correct it."""
-
-
-class OptionError(UserError, ValueError):
-    """An impossible option, on the command line, in a config or in a constructor."""
-
-
-class DataError(UserError, ValueError):
-    """A dataset, an annotation file, an image or a video that cannot be used."""
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "ExportError",
+    "ModelError",
+    "OptionError",
+    "UserError",
+]
 
 
 class CheckpointError(UserError, RuntimeError):

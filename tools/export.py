@@ -4,6 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from detector_options import (
+    add_deployment_options,
+    add_detector_options,
+    check_deployment_options,
+)
+
 DESCRIPTION = """\
 Write a trained detector as files for phones and CPUs, run every file through its own
 runtime, and write a deploy card (JSON and HTML): size, differences from PyTorch on real
@@ -35,10 +41,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG", help="the config it was trained by")
-    parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
+    add_detector_options(
+        parser,
+        data_root="a folder in COCO layout: its validation pictures are compared and "
+        "scored",
+        cfg_options="model.test_cfg.nms_pre=300",
     )
+    add_deployment_options(parser)
     parser.add_argument(
         "--formats", nargs="+", metavar="NAME", help="what to write, see below"
     )
@@ -47,27 +56,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="output folder (default: deploy/ beside the checkpoint)",
     )
-    parser.add_argument("--name", help="of the files (default: the config's)")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="of the network's input, in pixels (default: the config's)",
-    )
-    parser.add_argument(
-        "--data-root",
-        metavar="DIR",
-        help="a folder in COCO layout: its validation pictures are compared and scored",
-    )
     parser.add_argument(
         "--images", metavar="DIR", help="other real pictures to compare on"
     )
     parser.add_argument(
         "--num-images", type=int, default=10, help="how many are compared on (10)"
-    )
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="score the first N pictures only"
     )
     parser.add_argument(
         "--no-map", action="store_true", help="no COCO scores, differences only"
@@ -84,35 +77,26 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="ONNX and OpenVINO take uint8 pictures: the graph resizes and normalises",
     )
     parser.add_argument(
-        "--latency-rounds", type=int, default=50, help="timed rounds; 0: none (50)"
+        "--concat-free",
+        choices=["none", "measured", "all"],
+        default="none",
+        help="rewrite Ghost blocks without their widest concatenation, which computes "
+        "the same: those measured faster here, or all (none)",
     )
-    parser.add_argument("--threads", type=int, help="of every runtime")
     parser.add_argument(
         "--box-tolerance", type=float, default=0.1, metavar="PX", help="(0.1 px)"
     )
     parser.add_argument(
         "--score-tolerance", type=float, default=1e-3, metavar="S", help="(0.001)"
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        metavar="KEY=VALUE",
-        help="change settings of the config, such as model.test_cfg.nms_pre=300",
-    )
     arguments = parser.parse_args(argv)
     if arguments.data_root is None and arguments.images is None:
         parser.error(
             "give real pictures to compare on: --data-root DIR or --images DIR"
         )
-    for name in ("num_images", "limit", "threads"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
-    if arguments.size is not None and min(arguments.size) < 1:
-        parser.error("--size needs a height and a width of 1 or more pixels")
-    if arguments.latency_rounds < 0:
-        parser.error("--latency-rounds must be 0 or more")
+    check_deployment_options(parser, arguments, "num_images")
+    if arguments.concat_free == "measured" and not arguments.latency_rounds:
+        parser.error("--concat-free measured needs --latency-rounds of 1 or more")
     return arguments
 
 
@@ -121,17 +105,15 @@ def export(arguments: argparse.Namespace) -> None:
     from itertools import islice
     from pathlib import Path
 
+    from ghostnet_runtime.picture_sources import open_source
+
     from ghostnet_mm.configuration import Options
     from ghostnet_mm.deployment.accuracy import labelled_pictures
     from ghostnet_mm.deployment.card_page import markdown_table
     from ghostnet_mm.deployment.deploy_card import Tolerances
-    from ghostnet_mm.deployment.exporting import (
-        CARD_PAGE,
-        ExportRequest,
-        export_detector,
-    )
+    from ghostnet_mm.deployment.export_request import ExportRequest
+    from ghostnet_mm.deployment.exporting import CARD_PAGE, export_detector
     from ghostnet_mm.engine.detection import load_detector
-    from ghostnet_mm.engine.image_sources import open_source
     from ghostnet_mm.errors import ExportError
 
     detector = load_detector(
@@ -163,6 +145,7 @@ def export(arguments: argparse.Namespace) -> None:
                 dynamic_size=arguments.dynamic_size,
                 preprocess=arguments.preprocess,
             ),
+            concat_free=arguments.concat_free,
             rounds=arguments.latency_rounds,
             threads=arguments.threads,
             tolerances=Tolerances(arguments.box_tolerance, arguments.score_tolerance),

@@ -4,6 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from detector_options import (
+    add_deployment_options,
+    add_detector_options,
+    check_deployment_options,
+)
+
 DESCRIPTION = """\
 Quantise a trained detector to INT8 after training: calibrate on your pictures, rank
 the blocks by what INT8 does to them, equalise the halves of Ghost modules, find the
@@ -30,16 +36,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG", help="the config it was trained by")
-    parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
+    add_detector_options(
+        parser,
+        data_root="a folder in COCO layout: calibrates on its training pictures and "
+        "scores its validation pictures",
+        cfg_options="model.test_cfg.nms_pre=300",
     )
-    parser.add_argument(
-        "--data-root",
-        metavar="DIR",
-        help="a folder in COCO layout: calibrates on its training pictures and scores "
-        "its validation pictures",
-    )
+    add_deployment_options(parser)
     parser.add_argument(
         "--images", metavar="DIR", help="other pictures to calibrate with"
     )
@@ -53,14 +56,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--out",
         metavar="DIR",
         help="output folder (default: int8/ beside the checkpoint)",
-    )
-    parser.add_argument("--name", help="of the files (default: the config's)")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="of the network's input, in pixels (default: the config's)",
     )
     parser.add_argument(
         "--calibration",
@@ -87,32 +82,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="output error that is allowed where nothing is labelled (0.05)",
     )
     parser.add_argument(
-        "--limit", type=int, metavar="N", help="score the first N pictures only"
-    )
-    parser.add_argument(
         "--ranking-images", type=int, default=16, help="how many rank the blocks (16)"
-    )
-    parser.add_argument(
-        "--latency-rounds", type=int, default=50, help="timed rounds; 0: none (50)"
-    )
-    parser.add_argument("--threads", type=int, help="of every runtime")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        metavar="KEY=VALUE",
-        help="change settings of the config, such as model.test_cfg.nms_pre=300",
     )
     arguments = parser.parse_args(argv)
     if arguments.data_root is None and arguments.images is None:
         parser.error("give pictures to calibrate with: --data-root DIR or --images DIR")
-    for name in ("num_images", "limit", "ranking_images", "threads"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
-    for name in ("latency_rounds", "points", "error"):
+    check_deployment_options(parser, arguments, "num_images", "ranking_images")
+    for name in ("points", "error"):
         if getattr(arguments, name) < 0:
-            parser.error(f"--{name.replace('_', '-')} must be 0 or more")
+            parser.error(f"--{name} must be 0 or more")
     return arguments
 
 

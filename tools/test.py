@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from detector_options import add_detector_options
+
 DESCRIPTION = """\
 Evaluate CHECKPOINT on the test split of CONFIG and print its scores, COCO AP for each
 class. The checkpoint must fit the config in full.
@@ -25,15 +27,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG", help="a file of configs/, or yours")
-    parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
-    )
-    parser.add_argument(
-        "--data-root",
-        metavar="DIR",
-        help="test on the COCO-layout folder DIR (its val split if it has no test "
+    add_detector_options(
+        parser,
+        config="a file of configs/, or yours",
+        data_root="test on the COCO-layout folder DIR (its val split if it has no test "
         "split); class names, num_classes and the evaluator follow",
+        cfg_options="test_dataloader.batch_size=8",
     )
     parser.add_argument(
         "--out", metavar="FILE", help="write the detections as COCO results JSON"
@@ -52,13 +51,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--work-dir",
         metavar="DIR",
         help="where the log goes; default: ./work_dirs/<name of the config>/test",
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        metavar="KEY=VALUE",
-        help="change settings of the config, such as test_dataloader.batch_size=8",
     )
     parser.add_argument(
         "--launcher",

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ghostnet_runtime.status_line import plain_duration
 from mmengine.config import Config
 
 from ..configuration.command_line import run_tool
 from ..configuration.config_files import read_config
 from ..configuration.console import tell
 from ..configuration.data_checks import check_data
-from ..engine.status_line import plain_duration
 from ..errors import OptionError
 from .candidates import Candidate, refuse_doubles
 from .shared_recipe import candidate_config

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from .concat_free_choice import ConcatFreeChoice
 from .deploy_card import MAIN_METRICS, DeployCard, ExportedFormat, Latency
 
 STYLE = """\
@@ -78,12 +79,14 @@ def card_page(card: DeployCard) -> str:
         verdict,
         _table(card),
         *(_details(one) for one in card.formats),
+        _concat_free(card.concat_free),
         "<h2>How it was measured</h2>",
         _facts({**card.model, **card.machine}),
         f"<p>Differences: {card.pictures} real pictures; the raw outputs of a format "
         f"against PyTorch's, and its detections of score 0.05 and more against "
-        f"mmdet's. Scores: COCO's, {card.scored_pictures} pictures, all with mmdet's "
-        f"CocoMetric. Tolerances: {card.tolerances.box:g} px, "
+        f"mmdet's, which is fed as the file is. Scores: COCO's, "
+        f"{card.scored_pictures} pictures, all with mmdet's CocoMetric. Tolerances: "
+        f"{card.tolerances.box:g} px, "
         f"{card.tolerances.score:g} of a score, {card.tolerances.points:g} points of "
         f"mAP. Latency: one picture at a time, formats in turns, after a warm-up.</p>",
     ]
@@ -121,6 +124,18 @@ def _details(one: ExportedFormat) -> str:
         )
     failures = "".join(f'<p class="bad">{escape(text)}.</p>' for text in one.failures)
     return f"<h2>{escape(one.name)}</h2>{failures}{_facts(facts)}"
+
+
+def _concat_free(choice: ConcatFreeChoice | None) -> str:
+    if choice is None:
+        return ""
+    items = "".join(
+        f"<li>{escape(str(one))}</li>" for one in choice.blocks if one.rewritten
+    )
+    return (
+        f"<h2>Blocks without concatenation</h2><p>{escape(choice.rule)} All files hold "
+        f"{len(choice.rewritten)} of {len(choice.blocks)} so.</p><ul>{items}</ul>"
+    )
 
 
 def _facts(facts: dict) -> str:

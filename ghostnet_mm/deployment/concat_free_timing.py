@@ -59,7 +59,7 @@ def onnx_bytes(module: nn.Module, x: Tensor) -> bytes:
 
 
 def runner(
-    module: nn.Module, x: Tensor, runtime: str, threads: int
+    module: nn.Module, x: Tensor, runtime: str, threads: int | None
 ) -> Callable[[], object]:
     """Return a function that runs a module on one input in a runtime, in float32.
 
@@ -67,7 +67,8 @@ def runner(
         module: In eval mode.
         x: Its input.
         runtime: One of :data:`RUNTIMES`.
-        threads: For PyTorch, set them around the call with ``torch_threads``.
+        threads: By default as many as the runtime chooses; for PyTorch, set them around
+            the call with ``torch_threads``.
 
     Raises:
         OptionError: The runtime is not installed or not known.
@@ -89,11 +90,12 @@ def runner(
 
 
 def _onnxruntime_runner(
-    file: bytes, x: Tensor, threads: int
+    file: bytes, x: Tensor, threads: int | None
 ) -> Callable[[], list[object]]:
     onnxruntime = import_library("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    if threads is not None:
+        options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
         file, options, providers=["CPUExecutionProvider"]
     )
@@ -101,19 +103,14 @@ def _onnxruntime_runner(
     return lambda: session.run(None, feed)
 
 
-def _openvino_runner(file: bytes, x: Tensor, threads: int) -> Callable[[], list]:
+def _openvino_runner(file: bytes, x: Tensor, threads: int | None) -> Callable[[], list]:
     openvino = import_library("openvino", "openvino")
     core = openvino.Core()
-    compiled = core.compile_model(
-        core.read_model(file),
-        "CPU",
-        {
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            # Else bfloat16 where the CPU has it.
-            "INFERENCE_PRECISION_HINT": "f32",
-        },
-    )
+    # Else bfloat16 where the CPU has it.
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(core.read_model(file), "CPU", options)
     request = compiled.create_infer_request()
     feed = [x.contiguous().numpy()]
 
@@ -131,7 +128,7 @@ def time_pair(
     x: Tensor,
     runtime: str,
     rounds: int,
-    threads: int,
+    threads: int | None,
 ) -> PairTiming:
     """Time a module and its concat-free form in turns."""
     passes = {
@@ -173,9 +170,17 @@ def block_inputs(deployed: nn.Module, image: Tensor) -> dict[str, Tensor]:
 
 
 def time_blocks(
-    deployed: nn.Module, image: Tensor, runtime: str, rounds: int, threads: int
+    deployed: nn.Module, image: Tensor, runtime: str, rounds: int, threads: int | None
 ) -> Iterator[PairTiming]:
-    """Time every bottleneck of a deployed backbone alone, in order."""
+    """Time every bottleneck of a deployed model alone, in order.
+
+    Args:
+        deployed: A model in deploy form that takes an image.
+        image: What it runs on, ``(N, C, H, W)``.
+        runtime: One of :data:`RUNTIMES`.
+        rounds: Timed rounds of each bottleneck, at least 1.
+        threads: Of the runtime, by default as many as it chooses.
+    """
     halved = concat_free(deployed)
     for name, x in block_inputs(deployed, image).items():
         pair = deployed.get_submodule(name), halved.get_submodule(name)

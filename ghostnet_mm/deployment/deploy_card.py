@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .agreement import DetectionAgreement, Difference
+from .concat_free_choice import ConcatFreeChoice
 from .first_divergence import Divergence
 
 CARD_FORMAT = "ghostnet_mm.deploy_card/1"
@@ -88,11 +89,13 @@ class DeployCard:
         pictures: How many real pictures the differences were taken on.
         scored_pictures: How many the COCO scores were.
         pytorch: COCO scores of mmdet's own inference.
-        pytorch_padded: The same with every input padded to the files' fixed size;
-            empty where that is nothing else. Files are held to these, if there are any.
+        pytorch_padded: The same with every picture fit into the files' fixed size and
+            padded to it; empty where that is nothing else. Files of a fixed size are
+            held to these, if there are any.
         pytorch_network: Latency of the network in eager PyTorch.
         pytorch_end_to_end: Latency of mmdet's own inference.
         formats: The exported files.
+        concat_free: Which blocks they hold without concatenation; ``None`` for none.
     """
 
     model: Mapping[str, Any]
@@ -105,6 +108,7 @@ class DeployCard:
     pytorch_padded: Mapping[str, float] = field(default_factory=dict)
     pytorch_network: Latency | None = None
     pytorch_end_to_end: Latency | None = None
+    concat_free: ConcatFreeChoice | None = None
     format: str = field(default=CARD_FORMAT)
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 import mmdet
 import torch
+from ghostnet_runtime.description_text import FORMAT
 from mmengine.config import Config
 from torch import nn
 
@@ -21,7 +22,6 @@ from ..version import __version__
 from .detection_graph import DetectionGraph
 from .resizing import Resizing, read_resizing
 
-FORMAT = "ghostnet_mm.detector/1"
 # The deepest stride of the package's backbones.
 DEEPEST_STRIDE = 32
 

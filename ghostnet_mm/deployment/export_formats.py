@@ -154,6 +154,7 @@ def chosen_formats(
     two_stages: bool,
     masks: bool = False,
     any_size: bool = False,
+    picture_sizes: bool = False,
 ) -> tuple[list[ExportFormat], dict[str, str]]:
     """Return the formats to write, and why others are left out.
 
@@ -162,6 +163,7 @@ def chosen_formats(
         two_stages: Whether the detector has two stages.
         masks: Whether it predicts masks.
         any_size: Whether its input has no fixed size.
+        picture_sizes: Whether boxes are dropped by their size in the picture.
 
     Raises:
         OptionError: A format that was asked for is unknown, not installed, or cannot
@@ -180,6 +182,11 @@ def chosen_formats(
             reason = f"{name} cannot hold two-stage detectors"
         elif masks and one.nms:
             reason = f"{name} cannot hold masks"
+        elif picture_sizes and one.nms:
+            reason = (
+                f"{name} does not know how large boxes are in the picture, which "
+                f"test_cfg.min_bbox_size asks for: set it to 0"
+            )
         elif any_size and not one.takes_options:
             reason = f"{name} needs a fixed size: give --size HEIGHT WIDTH"
         elif not one.is_installed:

@@ -22,90 +22,132 @@ from .agreement import (
 from .deploy_card import Latency
 from .detection_graph import DetectionGraph
 from .exported_detector import ExportedDetector
-from .mmdet_reference import padded_inputs
 
 # Threads of the runtime before may still be spinning.
 SETTLING_CALLS = 3
 PYTORCH, PYTORCH_PADDED = "pytorch", "pytorch, padded"
 
+Size = tuple[int, int] | None
+
+
+def fixed_size(exported: ExportedDetector) -> Size:
+    """Return height and width of a file's input; ``None`` for any."""
+    entry = exported.model.description["input"]
+    return None if entry["height"] is None else (entry["height"], entry["width"])
+
 
 def raw_differences(
-    graph: DetectionGraph, exported: ExportedDetector, pictures: Sequence[np.ndarray]
-) -> dict[str, Difference] | None:
+    graph: DetectionGraph,
+    exported: Mapping[str, ExportedDetector],
+    pictures: Sequence[np.ndarray],
+) -> dict[str, dict[str, Difference]]:
     """Compare raw outputs on real pictures.
+
+    PyTorch computes its outputs once for all files that see the same input.
 
     Args:
         graph: The detector in PyTorch.
-        exported: The exported file.
+        exported: Files by name.
         pictures: (H, W, 3) uint8 BGR.
 
     Returns:
-        Differences by output; ``None`` where the file's outputs have no counterpart:
-        NMS or preprocessing is part of it, or it has two stages, whose rows may swap.
+        Differences by file and output, without the files whose outputs have no
+        counterpart: NMS or preprocessing is part of them, or they have two stages,
+        whose rows may swap.
     """
-    description = exported.model.description
-    if (
-        description["outputs"]["form"] != "candidates"
-        or description["input"]["form"] != "tensor"
-        or graph.takes_image_sizes
-    ):
-        return None
-    expected, actual = [], []
+    compared = {
+        name: one for name, one in exported.items() if _has_raw_outputs(graph, one)
+    }
+    parts: dict[str, list[dict[str, Difference]]] = {name: [] for name in compared}
+    sizes: dict[str, list[int]] = {name: [] for name in compared}
     for pixels in pictures:
-        image = exported.network_input(pixels)
-        with torch.no_grad():
-            outputs = graph(torch.from_numpy(image))
-        expected.append({name: one.numpy() for name, one in outputs.items()})
-        actual.append(exported.model.run(image))
-    return output_differences(expected, actual)
+        # Only of one picture at a time: those of a large input take a gigabyte.
+        expected: dict[tuple[int, ...], dict[str, np.ndarray]] = {}
+        for name, one in compared.items():
+            image = one.network_input(pixels)
+            if image.shape not in expected:
+                expected[image.shape] = _outputs(graph, image)
+            mine = expected[image.shape]
+            parts[name].append(output_differences([mine], [one.model.run(image)]))
+            sizes[name].append(image.size)
+    return {name: _joined(parts[name], sizes[name]) for name in compared}
 
 
-def agreement_with_mmdet(
-    expected: Sequence[Boxes],
-    exported: ExportedDetector,
+def _has_raw_outputs(graph: DetectionGraph, exported: ExportedDetector) -> bool:
+    description = exported.model.description
+    return (
+        description["outputs"]["form"] == "candidates"
+        and description["input"]["form"] == "tensor"
+        and not graph.takes_image_sizes
+    )
+
+
+def _outputs(graph: DetectionGraph, image: np.ndarray) -> dict[str, np.ndarray]:
+    with torch.no_grad():
+        outputs = graph(torch.from_numpy(image))
+    return {name: one.numpy() for name, one in outputs.items()}
+
+
+def _joined(
+    parts: Sequence[Mapping[str, Difference]], sizes: Sequence[int]
+) -> dict[str, Difference]:
+    """Join the differences of pictures; outputs grow with the size of the inputs."""
+    return {
+        name: Difference(
+            # Of numpy: NaN must not get lost.
+            float(np.max([one[name].largest for one in parts])),
+            float(np.average([one[name].mean for one in parts], weights=sizes)),
+        )
+        for name in parts[0]
+    }
+
+
+def agreements_with_mmdet(
+    references: Mapping[Size, Detector],
+    exported: Mapping[str, ExportedDetector],
     pictures: Sequence[np.ndarray],
-) -> DetectionAgreement:
-    """Compare final detections with mmdet's on the same pictures."""
-    return detection_agreement(expected, [exported.detect(one) for one in pictures])
+) -> dict[str, DetectionAgreement]:
+    """Compare final detections with mmdet's on the same pictures, by file.
+
+    Args:
+        references: mmdet's detector for each `fixed_size` of the files.
+        exported: Files by name.
+        pictures: (H, W, 3) uint8 BGR.
+    """
+    expected: dict[Size, list[Boxes]] = {
+        size: [one.detect(pixels) for pixels in pictures]
+        for size, one in references.items()
+    }
+    return {
+        name: detection_agreement(
+            expected[fixed_size(one)], [one.detect(pixels) for pixels in pictures]
+        )
+        for name, one in exported.items()
+    }
 
 
 def scores_of_all(
-    detector: Detector,
-    exported: Mapping[str, ExportedDetector],
+    detectors: Mapping[str, Callable[[np.ndarray], Boxes]],
     pictures: LabelledPictures,
-    padded_size: tuple[int, int] | None,
     after_each: Callable[[str, int], object],
 ) -> dict[str, dict[str, float]]:
-    """Compute COCO's scores of mmdet's own inference and of every exported file.
+    """Compute COCO's scores of several detectors.
 
     Args:
-        detector: The detector in PyTorch.
-        exported: Files by name.
+        detectors: Functions of a (H, W, 3) uint8 BGR picture, by name.
         pictures: Labelled pictures.
-        padded_size: Also score mmdet with every input padded to this height and width,
-            as files of a fixed size have it; ``None`` where that is nothing else.
         after_each: Called with the name and the number of pictures done.
-
-    Returns:
-        Scores by name; ``pytorch`` and ``pytorch, padded`` are mmdet's.
     """
-    sizes: dict[str, tuple[int, int] | None] = {PYTORCH: None}
-    if padded_size is not None:
-        sizes[PYTORCH_PADDED] = padded_size
-    candidates = dict.fromkeys(sizes, detector.detect)
-    candidates |= {name: one.detect for name, one in exported.items()}
-    scores = {}
-    for name, detect in candidates.items():
-        with padded_inputs(detector.model, sizes.get(name)):
-            scores[name] = coco_scores(
-                pictures, detect, lambda done, name=name: after_each(name, done)
-            )
-    return scores
+    return {
+        name: coco_scores(
+            pictures, detect, lambda done, name=name: after_each(name, done)
+        )
+        for name, detect in detectors.items()
+    }
 
 
 def latencies(
     detector: Detector,
-    graph: DetectionGraph,
     exported: Mapping[str, ExportedDetector],
     picture: np.ndarray,
     rounds: int,
@@ -114,7 +156,6 @@ def latencies(
 
     Args:
         detector: The detector in PyTorch.
-        graph: Its graph.
         exported: Files by name.
         picture: (H, W, 3) uint8 BGR.
         rounds: Timed rounds.

@@ -1,9 +1,8 @@
 """Importing the libraries of one format, each an extra of its own."""
 
-import importlib
 from types import ModuleType
 
-from ..errors import OptionError
+from ghostnet_runtime import libraries
 
 
 def import_library(name: str, extra: str) -> ModuleType:
@@ -16,10 +15,4 @@ def import_library(name: str, extra: str) -> ModuleType:
     Raises:
         OptionError: It is not installed, or its installation is damaged.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise OptionError(
-            f"{name.partition('.')[0]} cannot be imported ({error}): run "
-            f'`pip install "ghostnet_mm[{extra}]"`.'
-        ) from error
+    return libraries.import_library(name, f'"ghostnet_mm[{extra}]"')

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch.nn.functional as F
+from mmcv.transforms import Compose, Pad, Resize
+from mmdet.models.data_preprocessors import BatchFixedSizePad
 from torch import nn
 
 from ..analysis.benchmarking.eager import set_test_size
 from ..engine.detection import Detector, picture_pipeline
+from .resizing import fitting_scales
+
+Step = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detector:
@@ -29,34 +32,65 @@ def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detect
     return replace(detector, pipeline=picture_pipeline(cfg))
 
 
-@contextmanager
-def padded_inputs(model: nn.Module, size: tuple[int, int] | None) -> Iterator[None]:
-    """Let mmdet's model pad every input to one size while the block runs.
+def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Detector:
+    """Return mmdet's detector with inputs of one size, as a file of that size has them.
 
-    mmdet pads a picture to the next multiple of the stride, a file of a fixed size to
-    its whole input. Global pooling and borders see the difference.
+    mmdet turns the scale of ``Resize`` with the picture and pads to the next multiple
+    of the stride. A file of a fixed size fits every picture into its input and pads to
+    the whole of it; borders and global pooling see the difference. Here mmdet's own
+    steps do so.
 
     Args:
-        model: mmdet's detector.
-        size: Height and width in pixels; ``None`` leaves inputs as they are. Inputs
-            that are larger stay, too.
+        detector: The detector; it stays as it is.
+        size: Height and width of the file's input in pixels; ``None``, for files of
+            any size, is the detector itself.
     """
     if size is None:
-        yield
-        return
+        return detector
+    model = copy.deepcopy(detector.model)
+    _pad_batches(model.data_preprocessor, size)
+    steps = [_step_for_size(one, size) for one in detector.pipeline.transforms]
+    return replace(detector, model=model, pipeline=Compose(steps))
 
-    def pad(_module: nn.Module, _inputs: object, data: Mapping[str, Any]) -> Any:
-        height, width = data["inputs"].shape[-2:]
-        missing = (0, size[1] - width, 0, size[0] - height)
-        if min(missing) < 0:
-            return data
-        value = model.data_preprocessor.pad_value
-        for sample in data["data_samples"]:
-            sample.set_metainfo(dict(batch_input_shape=size, pad_shape=size))
-        return {**data, "inputs": F.pad(data["inputs"], missing, value=value)}
 
-    handle = model.data_preprocessor.register_forward_hook(pad)
-    try:
-        yield
-    finally:
-        handle.remove()
+class FittingResize:
+    """mmdet's ``Resize`` with a scale for lying pictures and one for upright ones.
+
+    Args:
+        resize: The step as configured, one that keeps the ratio.
+        size: Height and width of the input that pictures are to fit into.
+    """
+
+    def __init__(self, resize: Resize, size: tuple[int, int]):
+        scales = fitting_scales(resize.scale, size)
+        self.lying, self.upright = copy.copy(resize), copy.copy(resize)
+        self.lying.scale, self.upright.scale = scales
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Resize the picture ``results["img"]``."""
+        height, width = results["img"].shape[:2]
+        return (self.upright if height > width else self.lying)(results)
+
+
+def _step_for_size(step: Step, size: tuple[int, int]) -> Step:
+    if isinstance(step, Resize) and step.keep_ratio and step.scale:
+        return FittingResize(step, size)
+    if isinstance(step, Pad) and (step.size or step.pad_to_square):
+        width_and_height = size[::-1]
+        return type(step)(
+            size=width_and_height, pad_val=step.pad_val, padding_mode=step.padding_mode
+        )
+    return step
+
+
+def _pad_batches(preprocessor: nn.Module, size: tuple[int, int]) -> None:
+    """Let a data preprocessor pad what it returns to one size, with mmdet's padding."""
+    pad = BatchFixedSizePad(size, img_pad_value=preprocessor.pad_value)
+
+    def padded(
+        _module: nn.Module, _inputs: object, data: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        inputs, samples = pad(data["inputs"], data["data_samples"])
+        return {**data, "inputs": inputs, "data_samples": samples}
+
+    preprocessor.register_forward_hook(padded)

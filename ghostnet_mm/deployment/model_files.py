@@ -9,56 +9,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..engine.finished_folder import finished_folder
-from ..errors import OptionError
-
-# A name may contain other dots: ghostnet-1.1x.
-MODEL_SUFFIXES = (
-    ".ncnn.param",
-    ".param",
-    ".onnx",
-    ".xml",
-    ".pt2",
-    ".pt",
-    ".pte",
-    ".tflite",
+from ghostnet_runtime.description_text import (
+    description_file,
+    find_description,
+    parse_description,
 )
+from ghostnet_runtime.finished_folder import finished_folder
 
-
-def description_path(path: str | os.PathLike) -> Path:
-    """Return the file of the description of a model that cannot hold it itself."""
-    path = Path(path)
-    for suffix in MODEL_SUFFIXES:
-        if path.name.endswith(suffix):
-            return path.with_name(f"{path.name.removesuffix(suffix)}.json")
-    return path.with_suffix(".json")
+from ..errors import OptionError
 
 
 def write_description(description: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Write the description that belongs to the model file ``path``."""
     text = json.dumps(description, indent=2, ensure_ascii=False)
-    description_path(path).write_text(f"{text}\n", encoding="utf-8")
+    description_file(path).write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_description(path: str | os.PathLike) -> dict[str, Any]:
     """Read the description beside the model file ``path``.
 
     Raises:
-        OptionError: There is none, or it is damaged.
+        ModelError: There is none, or it is damaged.
     """
-    beside = description_path(path)
-    try:
-        description = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise OptionError(
-            f"{path} needs its description {beside.name} in the same folder; copy it "
-            "from where the model was exported."
-        ) from error
-    except ValueError as error:
-        raise OptionError(f"{beside} is not JSON; export the model anew.") from error
-    if not isinstance(description, dict) or "outputs" not in description:
-        raise OptionError(f"{beside} describes no detector; export the model anew.")
-    return description
+    return parse_description(*find_description(path))
 
 
 @contextmanager

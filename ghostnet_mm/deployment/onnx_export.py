@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from ghostnet_runtime.description_text import METADATA_KEY, parse_description
 from torch import Tensor
 
 from ..errors import OptionError
@@ -21,7 +22,6 @@ from .detection_graph import DetectionGraph
 if TYPE_CHECKING:
     import onnx
 
-METADATA_KEY = "ghostnet_mm"
 # Where the exporter says of which modules a node is.
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 OPSET = 18
@@ -149,7 +149,7 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
     model = onnx.load_model(path, load_external_data=False)
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
-            return json.loads(entry.value)
+            return parse_description(entry.value, path)
     raise OptionError(f"{path} carries no description: export it with tools/export.py.")
 
 

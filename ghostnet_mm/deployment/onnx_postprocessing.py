@@ -39,7 +39,7 @@ def append_selection(
 
     Raises:
         OptionError: The graph has its selection already, makes masks, is older than
-            opset 18, or ``max_per_img`` is not limited.
+            opset 18, ``max_per_img`` is not limited, or `needs_picture_sizes`.
     """
     _check(model, description)
     model = copy.deepcopy(model)
@@ -98,6 +98,16 @@ def picture_can_be_smaller(description: dict) -> bool:
     )
 
 
+def needs_picture_sizes(description: dict) -> bool:
+    """Whether boxes are dropped by their size in the picture.
+
+    mmdet compares ``min_bbox_size`` after scaling boxes to the picture, before NMS. A
+    graph knows the size of its input alone; to 0 both sizes compare alike.
+    """
+    resized = description["resize"]["scale"] is not None
+    return resized and description["selection"]["min_bbox_size"] > 0
+
+
 def _check(model: onnx.ModelProto, description: dict) -> None:
     check_opset(model)
     if description["outputs"]["form"] != "candidates":
@@ -114,6 +124,11 @@ def _check(model: onnx.ModelProto, description: dict) -> None:
         raise OptionError(
             "NMS in the graph needs a number of detections; set max_per_img in the "
             "config's test_cfg."
+        )
+    if needs_picture_sizes(description):
+        raise OptionError(
+            "NMS in the graph does not know how large boxes are in the picture; set "
+            "min_bbox_size=0 in the config's test_cfg, or export without NMS."
         )
 
 

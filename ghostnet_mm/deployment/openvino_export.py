@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostnet_runtime.description_text import METADATA_KEY
 from torch import Tensor, nn
 
 from .libraries import import_library
 from .model_files import finished_model
-from .onnx_export import METADATA_KEY, export_onnx
+from .onnx_export import export_onnx
 
 
 def export_openvino(

@@ -76,6 +76,52 @@ def read_resizing(cfg: Config, size: tuple[int, int] | None = None) -> Resizing:
     return resizing
 
 
+def fitting_scales(
+    scale: tuple[int, int], size: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the scales with which mmdet's ``Resize`` stays inside of an input.
+
+    Args:
+        scale: As configured, for a ``Resize`` that keeps the ratio.
+        size: Height and width of the input in pixels.
+
+    Returns:
+        The scales for pictures that are not higher than wide, and for those that are:
+        the longest side and the shortest one.
+    """
+    longest, shortest, (height, width) = max(scale), min(scale), size
+    # The room for the shorter side never decides where it exceeds that for the longer.
+    shortest = min(shortest, height, width)
+    return (min(longest, width), shortest), (min(longest, height), shortest)
+
+
+def shrunk_pictures(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which pictures a fixed size makes smaller than mmdet: lying, upright.
+
+    Args:
+        description: Of the export.
+    """
+    entry, rule = description["input"], description["resize"]
+    if entry["height"] is None or not rule["keep_ratio"] or rule["scale"] is None:
+        return ()
+    fitting = fitting_scales(rule["scale"], (entry["height"], entry["width"]))
+    own = max(rule["scale"]), min(rule["scale"])
+    kinds = zip(("lying", "upright"), fitting, strict=True)
+    return tuple(kind for kind, scale in kinds if scale != own)
+
+
+def mmdet_feeds_otherwise(description: Mapping[str, Any]) -> bool:
+    """Whether mmdet gives a file's network other inputs than its fixed size does.
+
+    Args:
+        description: Of the export.
+    """
+    rule = description["resize"]
+    if description["input"]["height"] is None or not rule["keep_ratio"]:
+        return False
+    return rule["pad"] == "divisor" or bool(shrunk_pictures(description))
+
+
 def _steps(cfg: Config) -> list[Mapping[str, Any]]:
     loader = cfg.get("test_dataloader")
     if loader is None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
+from ghostnet_runtime.picture_results import write_image, write_results
+from ghostnet_runtime.picture_sources import Picture
 from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
@@ -18,24 +18,17 @@ from mmengine.config import Config
 from torch import nn
 
 from ..configuration import Options, apply_options
-from ..configuration.console import tell
 from ..configuration.task_scopes import OPTIONAL_SCOPES, scope_of
 from ..errors import OptionError
 from ..evaluation.panoptic_map import coco_png
 from ..evaluation.shown_objects import Boxes, PanopticMap, draw_shown, shown_in
 from .detection_json import picture_entry
-from .finished_folder import finished_folder, refuse_overwriting
-from .image_sources import Picture, open_source
-from .status_line import StatusLine, plain_duration
 from .stored_model import (
     class_descriptions,
     class_names,
     read_stored_model,
     steps_without_labels,
 )
-from .video_writer import VideoWriter
-
-RESULTS_NAME = "detections.json"
 
 
 @dataclass(frozen=True)
@@ -122,13 +115,10 @@ def detect_all(
 ) -> Path:
     """Detect on a source, and write annotated pictures or a video, and one JSON file.
 
-    The files appear in ``out_dir`` when everything is done; nothing is left behind by
-    an error. Ctrl-C ends a video or a camera early and keeps what was done.
-
     Args:
         detector: The detector.
         source: An image, a folder, a video file, or a camera's index.
-        out_dir: Where to write.
+        out_dir: Where to write; see `write_results`.
         score_threshold: Detections with a lower score are left out.
         max_frames: Stop after so many pictures.
         panoptic_png: Also write each panoptic map in COCO's format, as
@@ -141,54 +131,16 @@ def detect_all(
         OptionError: ``panoptic_png`` was asked of a model without a panoptic map.
         DataError: The source, or one of its pictures, cannot be read.
     """
-    pictures = open_source(source)
-    if not pictures.is_video:
-        refuse_overwriting(out_dir, pictures.root)
-    with finished_folder(out_dir) as folder:
-        writer = VideoWriter(folder, pictures) if pictures.is_video else None
-        line, results, started = StatusLine(), [], time.monotonic()
-        try:
-            for picture in pictures:
-                found = detector.detect(picture.pixels)
-                names = detector.class_names
-                results.append(picture_entry(picture, found, names, score_threshold))
-                drawn = draw_shown(picture.pixels, found, names, score_threshold)
-                if writer is not None:
-                    writer.write(drawn)
-                else:
-                    _write_image(folder / str(picture.name), drawn)
-                if panoptic_png:
-                    _write_panoptic_png(folder, picture, found, len(names))
-                is_last = len(results) in (max_frames, pictures.total)
-                if line.is_due() or is_last:
-                    line.show(_progress(len(results), pictures.total, started))
-                if len(results) == max_frames:
-                    break
-        except KeyboardInterrupt:
-            if not pictures.is_video:
-                raise
-        finally:
-            if writer is not None:
-                writer.release()
-        (folder / RESULTS_NAME).write_text(
-            json.dumps(results, indent=1), encoding="utf-8"
-        )
-    line.clear()
-    is_panoptic = any("segments" in one for one in results)
-    kind = "segments" if is_panoptic else "detections"
-    count = sum(len(one[kind]) for one in results)
-    rate = len(results) / max(time.monotonic() - started, 1e-9)
-    target = Path(out_dir).expanduser() / RESULTS_NAME
-    tell(
-        f"{count} {kind} on {len(results)} pictures, {rate:.1f} images/s "
-        f"(reading and drawing included): {target}"
-    )
-    return target
+    names = detector.class_names
 
+    def detect(picture: Picture, folder: Path) -> tuple[dict[str, Any], np.ndarray]:
+        found = detector.detect(picture.pixels)
+        if panoptic_png:
+            _write_panoptic_png(folder, picture, found, len(names))
+        drawn = draw_shown(picture.pixels, found, names, score_threshold)
+        return picture_entry(picture, found, names, score_threshold), drawn
 
-def _write_image(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), pixels)
+    return write_results(detect, source, out_dir, max_frames)
 
 
 def _write_panoptic_png(
@@ -202,13 +154,4 @@ def _write_panoptic_png(
     is_frame = isinstance(picture.name, int)
     name = f"frame_{picture.name:06d}" if is_frame else str(picture.name)
     target = folder / f"{name}.panoptic.png"
-    _write_image(target, coco_png(found.ids, num_classes))
-
-
-def _progress(done: int, total: int | None, started: float) -> str:
-    elapsed = time.monotonic() - started
-    text = f"{done}{f'/{total}' if total else ''} images"
-    text += f"  {done / max(elapsed, 1e-9):.1f} images/s"
-    if total:
-        text += f"  ETA {plain_duration(elapsed / done * (total - done))}"
-    return text
+    write_image(target, coco_png(found.ids, num_classes))

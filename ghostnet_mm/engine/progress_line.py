@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ghostnet_runtime.status_line import StatusLine, plain_duration
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..evaluation.coco_table import summary
-from .status_line import StatusLine, plain_duration
 
 # Until a validation has been timed, an image is taken to cost this share of a training
 # image: the forward pass without the backward.

@@ -13,6 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from ghostnet_runtime.drawing import class_colour
+from ghostnet_runtime.finished_folder import finished_folder, refuse_overwriting
+from ghostnet_runtime.picture_sources import open_source
+from ghostnet_runtime.status_line import StatusLine
 from mmcv.transforms import Compose
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, TRANSFORMS
@@ -22,11 +26,7 @@ from ..configuration import Options, apply_options
 from ..configuration.console import tell
 from ..configuration.task_scopes import SEGMENTATION, scope_of
 from ..errors import OptionError
-from ..evaluation.detection_drawing import class_colour
 from ..evaluation.semantic_drawing import draw_semantic
-from .finished_folder import finished_folder, refuse_overwriting
-from .image_sources import open_source
-from .status_line import StatusLine
 from .stored_model import (
     class_descriptions,
     class_names,

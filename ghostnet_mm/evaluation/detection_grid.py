@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from ghostnet_runtime.drawing import FONT
 
 from ..errors import DataError
-from .detection_drawing import FONT
 from .ground_truth import true_boxes, true_panoptic_map
 from .shown_objects import Boxes, PanopticMap, draw_shown, shown_in
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from ghostnet_runtime.drawing import class_colour, draw_plate, plate_size, tint
 
-from .detection_drawing import class_colour, draw_plate, plate_size, tint
 from .panoptic_map import INSTANCE_OFFSET, Segment, find_segments
 
 OPACITY = 0.5

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ghostnet_runtime.drawing import draw_detections
 
-from .detection_drawing import draw_detections
 from .panoptic_drawing import draw_panoptic
 
 if TYPE_CHECKING:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
-from .description import METADATA_KEY, Description, read_description
+from .description_text import METADATA_KEY, find_description
 from .errors import ModelError, OptionError
+from .libraries import import_library
 
-MODEL_SUFFIXES = {".onnx", ".xml", ".param"}
+# What OpenVINO can compute in.
+PRECISIONS = ("f32", "bf16")
 
 
 class Backend(Protocol):
@@ -22,11 +22,13 @@ class Backend(Protocol):
 
     Attributes:
         inputs: Names of its inputs.
-        description: The text that the file carries, or ``None``.
+        description: What the export says about it, JSON.
+        origin: The file that the description is from.
     """
 
     inputs: Sequence[str]
-    description: str | None
+    description: str
+    origin: Path
 
     def run(
         self, inputs: Mapping[str, np.ndarray], names: Sequence[str]
@@ -35,10 +37,19 @@ class Backend(Protocol):
 
 
 class OnnxBackend:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU.
+
+    Args:
+        path: An ``.onnx`` file.
+        threads: How many may work; the default is the library's own choice.
+
+    Raises:
+        ModelError: The file is damaged or without a description.
+        OptionError: The library is not installed.
+    """
 
     def __init__(self, path: Path, threads: int | None):
-        runtime = _library("onnxruntime", "onnxruntime")
+        runtime = import_library("onnxruntime", "onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1
@@ -48,10 +59,11 @@ class OnnxBackend:
         try:
             self._session = runtime.InferenceSession(str(path), options, providers)
         except Exception as error:  # a class of its own for each of its error codes
-            raise _unreadable(path, error) from error
+            raise unreadable_model(path, error) from error
         self.inputs = [one.name for one in self._session.get_inputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.description = metadata.get(METADATA_KEY)
+        carried = metadata.get(METADATA_KEY)
+        self.description, self.origin = find_description(path, carried)
 
     def run(
         self, inputs: Mapping[str, np.ndarray], names: Sequence[str]
@@ -62,27 +74,44 @@ class OnnxBackend:
 
 
 class OpenVinoBackend:
-    """OpenVINO on the CPU, in float32 wherever the model is."""
+    """OpenVINO on the CPU.
 
-    def __init__(self, path: Path, threads: int | None):
-        openvino = _library("openvino", "openvino")
+    Args:
+        path: An ``.xml`` file, its weights beside it.
+        threads: How many may work; the default is the library's own choice.
+        precision: ``f32`` or ``bf16``, where the model is in float. bfloat16 is
+            faster on processors that have it, and finds other boxes.
+
+    Raises:
+        ModelError: The file is damaged or without its weights or a description.
+        OptionError: The library is not installed, or ``precision`` is none of these.
+    """
+
+    def __init__(self, path: Path, threads: int | None, precision: str = PRECISIONS[0]):
+        if precision not in PRECISIONS:
+            raise OptionError(
+                f"precision is {precision!r}; give {' or '.join(PRECISIONS)}."
+            )
+        openvino = import_library("openvino", "openvino")
+        _need_weights(path)
         core = openvino.Core()
         try:
             model = core.read_model(path)
-            # Processors with bfloat16 would use it otherwise, and find other boxes.
+            # Processors with bfloat16 would use it unless told otherwise.
             settings: dict[str, Any] = {
                 "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": "f32",
+                "INFERENCE_PRECISION_HINT": precision,
             }
             if threads is not None:
                 settings["INFERENCE_NUM_THREADS"] = threads
             self._model = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable_model(path, error) from error
         self.inputs = [one.any_name for one in self._model.inputs]
-        self.description = None
+        carried = None
         if model.has_rt_info([METADATA_KEY]):
-            self.description = model.get_rt_info([METADATA_KEY]).astype(str)
+            carried = model.get_rt_info([METADATA_KEY]).astype(str)
+        self.description, self.origin = find_description(path, carried)
 
     def run(
         self, inputs: Mapping[str, np.ndarray], names: Sequence[str]
@@ -93,15 +122,20 @@ class OpenVinoBackend:
 
 
 class NcnnBackend:
-    """ncnn on the CPU; it knows no batch."""
+    """ncnn on the CPU; it knows no batch.
 
-    description = None
+    Args:
+        path: A ``.param`` file, its weights and its description beside it.
+        threads: How many may work; the default is the library's own choice.
+
+    Raises:
+        ModelError: The file is damaged or without its weights or its description.
+        OptionError: The library is not installed.
+    """
 
     def __init__(self, path: Path, threads: int | None):
-        self._ncnn = _library("ncnn", "ncnn")
-        weights = path.with_suffix(".bin")
-        if not weights.is_file():
-            raise ModelError(f"{path} needs {weights.name} beside it; copy both.")
+        self._ncnn = import_library("ncnn", "ncnn")
+        weights = _need_weights(path)
         self._net = self._ncnn.Net()
         # Half precision is faster on a phone, and finds other boxes.
         for part in ("packed", "storage", "arithmetic"):
@@ -110,8 +144,9 @@ class NcnnBackend:
             self._net.opt.num_threads = threads
         failed = self._net.load_param(str(path)) or self._net.load_model(str(weights))
         if failed:
-            raise _unreadable(path, f"ncnn's code {failed}")
+            raise unreadable_model(path, f"ncnn's code {failed}")
         self.inputs = list(self._net.input_names())
+        self.description, self.origin = find_description(path)
 
     def run(
         self, inputs: Mapping[str, np.ndarray], names: Sequence[str]
@@ -132,17 +167,25 @@ class NcnnBackend:
         return results
 
 
-BACKENDS = {".onnx": OnnxBackend, ".xml": OpenVinoBackend, ".param": NcnnBackend}
+Opener = Callable[[Path, int | None], Backend]
+BACKENDS: dict[str, Opener] = {
+    ".onnx": OnnxBackend,
+    ".xml": OpenVinoBackend,
+    ".param": NcnnBackend,
+}
 
 
 def open_model(
-    path: str | os.PathLike, threads: int | None = None
-) -> tuple[Backend, Description]:
+    path: str | os.PathLike,
+    threads: int | None = None,
+    openers: Mapping[str, Opener] = BACKENDS,
+) -> Backend:
     """Open a model with the library that its suffix calls for.
 
     Args:
-        path: An ``.onnx``, ``.xml`` or ``.param`` file.
+        path: The file.
         threads: How many may work; the default is the library's own choice.
+        openers: What opens a file, by suffix.
 
     Raises:
         ModelError: The file is missing, damaged or without a description.
@@ -151,47 +194,27 @@ def open_model(
     path = Path(path).expanduser()
     if threads is not None and threads < 1:
         raise OptionError(f"threads is {threads}; give 1 or more, or none.")
-    if path.suffix.lower() not in MODEL_SUFFIXES:
+    opener = openers.get(path.suffix.lower())
+    if opener is None:
         raise ModelError(
-            f"{path} is no model that can be run here; pass an .onnx, an .xml "
-            f"(OpenVINO) or a .param (ncnn) file."
+            f"{path} is no model that can be run here; its name must end in "
+            f"{', '.join(openers)}."
         )
     if not path.is_file():
         raise ModelError(f"The model {path} does not exist; check the path.")
-    backend = BACKENDS[path.suffix.lower()](path, threads)
-    text, origin = backend.description, path
-    if text is None:
-        origin = description_file(path)
-        if not origin.is_file():
-            raise ModelError(
-                f"{path} carries no description and there is no {origin.name} beside "
-                f"it; export the model with ghostnet_mm."
-            )
-        text = origin.read_text(encoding="utf-8")
-    return backend, read_description(text, str(origin))
+    return opener(path, threads)
 
 
-def description_file(path: Path) -> Path:
-    """Return where the description is that a file does not carry itself."""
-    stem = path.with_suffix("")
-    if stem.suffix == ".ncnn":
-        stem = stem.with_suffix("")
-    # Not with_suffix: names such as ghostnet-1.1x_coco have a dot.
-    return stem.with_name(f"{stem.name}.json")
-
-
-def _library(name: str, package: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise OptionError(
-            f"This model needs {name}, which is not installed; run pip install "
-            f"{package}."
-        ) from error
-
-
-def _unreadable(path: Path, reason: object) -> ModelError:
-    first_line = str(reason).strip().splitlines()[0] if str(reason).strip() else ""
+def unreadable_model(path: Path, reason: object) -> ModelError:
+    """Return the error for a file that a library cannot load, for its ``reason``."""
+    lines = str(reason).strip().splitlines() or [type(reason).__name__]
     return ModelError(
-        f"The model {path} cannot be loaded; copy or export it anew ({first_line})."
+        f"The model {path} cannot be loaded; copy or export it anew ({lines[0]})."
     )
+
+
+def _need_weights(path: Path) -> Path:
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise ModelError(f"{path} needs {weights.name} beside it; copy both.")
+    return weights

@@ -7,14 +7,11 @@ over, since the boxes would be wrong in silence.
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 
-from .errors import ModelError
+from .description_text import parse_description
 from .json_section import JsonSection
-
-FORMAT = "ghostnet_mm.detector/1"
-METADATA_KEY = "ghostnet_mm"
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ class Description:
     masks: MaskRule | None
 
 
-def read_description(text: str, origin: str) -> Description:
+def read_description(text: str, origin: str | os.PathLike) -> Description:
     """Read and check a description.
 
     Args:
@@ -166,19 +163,8 @@ def read_description(text: str, origin: str) -> Description:
     Raises:
         ModelError: The text is no description, or one that this version cannot follow.
     """
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise ModelError(
-            f"The description in {origin} is not JSON; export the model anew."
-        ) from error
-    kind = raw.get("format") if isinstance(raw, dict) else None
-    if kind != FORMAT:
-        raise ModelError(
-            f"The description in {origin} has the format {kind!r} and this version of "
-            f"ghostnet-runtime reads {FORMAT!r}; install the version of the export."
-        )
-    top = JsonSection(raw, "", origin)
+    raw = parse_description(text, origin)
+    top = JsonSection(raw, "", str(origin))
     result = Description(
         name=top.text("name"),
         task=top.text("task", "detection", "instance_segmentation"),

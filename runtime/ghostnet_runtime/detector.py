@@ -63,7 +63,7 @@ class Detector:
         score_threshold: float | None = None,
     ):
         _check_score(score_threshold)  # before a model is loaded for nothing
-        self._set_up(*open_model(path, threads), score_threshold)
+        self._set_up(open_model(path, threads), score_threshold)
 
     @classmethod
     def of_backend(
@@ -76,26 +76,19 @@ class Detector:
             score_threshold: As above.
 
         Raises:
-            ModelError: The backend's description is missing or damaged.
+            ModelError: The backend's description is damaged.
             OptionError: ``score_threshold`` is impossible.
         """
         _check_score(score_threshold)
-        if backend.description is None:
-            raise ModelError("The backend carries no description of its model.")
         detector = cls.__new__(cls)
-        description = read_description(backend.description, "the backend")
-        detector._set_up(backend, description, score_threshold)
+        detector._set_up(backend, score_threshold)
         return detector
 
-    def _set_up(
-        self,
-        backend: Backend,
-        description: Description,
-        score_threshold: float | None,
-    ) -> None:
-        self._backend, self.description = backend, description
-        self.classes = description.classes
-        self.preprocess = Preprocessor(description)
+    def _set_up(self, backend: Backend, score_threshold: float | None) -> None:
+        self._backend = backend
+        self.description = read_description(backend.description, backend.origin)
+        self.classes = self.description.classes
+        self.preprocess = Preprocessor(self.description)
         self._score_threshold = score_threshold
 
     def __call__(self, image: np.ndarray) -> Detections:

@@ -1,8 +1,8 @@
 """Errors that a user can cause and correct.
 
 Each carries one sentence that says what is wrong and what to do about it. The command
-prints that sentence and exits with status 2; every other exception is a bug and keeps
-its traceback.
+lines print that sentence and exit with status 2; every other exception is a bug and
+keeps its traceback. ``ghostnet_mm.errors`` has the same classes and adds its own.
 """
 
 
@@ -11,12 +11,12 @@ class UserError(Exception):
 
 
 class OptionError(UserError, ValueError):
-    """An impossible option or argument, or a library that has to be installed."""
+    """An impossible option, on the command line, in a config or in a constructor."""
 
 
 class DataError(UserError, ValueError):
-    """A picture, a video or a camera that cannot be used."""
+    """A dataset, an annotation file, a picture or a video that cannot be used."""
 
 
-class ModelError(UserError, RuntimeError):
+class ModelError(OptionError, RuntimeError):
     """A model file that is missing, damaged, or not made for this package."""

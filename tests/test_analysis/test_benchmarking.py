@@ -3,7 +3,6 @@
 import csv
 import json
 import multiprocessing
-import sys
 import types
 
 import cv2
@@ -168,7 +167,7 @@ def test_an_exported_file_gets_normalised_planes():
     assert image.dtype == np.uint8
 
 
-def test_what_an_exported_file_cannot_do_is_told(tmp_path, monkeypatch):
+def test_what_an_exported_file_cannot_do_is_told():
     candidate, picture = Candidate("a", "a.onnx"), load_pictures(None)[0]
     with pytest.raises(OptionError, match="a batch of 1, not 2"):
         exported.input_for(candidate, DESCRIPTION, [picture] * 2, None)
@@ -178,9 +177,6 @@ def test_what_an_exported_file_cannot_do_is_told(tmp_path, monkeypatch):
         exported.input_for(candidate, {"input": {}}, [picture], None)
     with pytest.raises(OptionError, match="--scope network"):
         exported.end_to_end_run(Candidate("a", "a.tflite"), 1)
-    monkeypatch.setitem(sys.modules, "ghostnet_runtime", None)
-    with pytest.raises(OptionError, match=r"pip install \./runtime"):
-        exported.end_to_end_run(candidate, 1)
 
 
 def test_what_only_has_a_network_is_left_out_aloud(tmp_path, monkeypatch):

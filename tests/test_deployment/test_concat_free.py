@@ -7,12 +7,14 @@ from running_tools import run_here
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ghostnet_mm.backbones import GhostNet, GhostNetV2, GhostNetV3, RepGhostNet
-from ghostnet_mm.deployment import concat_free_timing
+from ghostnet_mm.deployment import concat_free_choice, concat_free_timing
 from ghostnet_mm.deployment.concat_free import (
     ConcatFreeBottleneck,
     concat_free,
     splittable_blocks,
 )
+from ghostnet_mm.deployment.concat_free_choice import choose_concat_free
+from ghostnet_mm.deployment.concat_free_timing import PairTiming
 from ghostnet_mm.deployment.deploy_form import deploy_form
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.layers.ghost_bottleneck import GhostBottleneck
@@ -181,6 +183,80 @@ def test_only_blocks_measured_faster_are_kept(monkeypatch, shallow):
     kept = concat_free_timing.concat_free_where_faster(shallow, image, "torch", 1, 1)
     names = [n for n, m in kept.named_modules() if isinstance(m, ConcatFreeBottleneck)]
     assert names == ["blocks.1.0"]
+
+
+LOWEST_GAINS = {
+    "onnxruntime": {"blocks.0.0": 1.02, "blocks.1.0": 1.0, "blocks.2.0": 1.1},
+    "openvino": {"blocks.0.0": 0.9, "blocks.1.0": 1.2, "blocks.2.0": 1.01},
+}
+
+
+@pytest.mark.parametrize(
+    ("formats", "runtimes", "rewritten"),
+    [
+        # Three of four rounds faster; exactly as fast is not.
+        (["onnx", "onnx-nms"], ["onnxruntime"], ["blocks.0.0", "blocks.2.0"]),
+        (["openvino"], ["openvino"], ["blocks.1.0", "blocks.2.0"]),
+        # One network for all files: faster in both.
+        (["onnx", "openvino"], ["onnxruntime", "openvino"], ["blocks.2.0"]),
+        # ONNX Runtime stands for runtimes that are not timed.
+        (["ncnn"], ["onnxruntime"], ["blocks.0.0", "blocks.2.0"]),
+    ],
+)
+def test_the_runtimes_of_the_formats_choose(
+    monkeypatch, capsys, shallow, formats, runtimes, rewritten
+):
+    asked = []
+
+    def time_blocks(graph, image, runtime, rounds, threads):
+        asked.append((runtime, tuple(image.shape), rounds, threads))
+        for name, low in LOWEST_GAINS[runtime].items():
+            yield PairTiming(name, (), runtime, 2.0, 1.0, low + 0.05, low, low + 0.25)
+
+    monkeypatch.setattr(concat_free_choice, "time_blocks", time_blocks)
+    image = torch.rand(1, 3, 32, 64)
+    choice = choose_concat_free(shallow, image, "measured", formats, 7, 2)
+    assert asked == [(runtime, (1, 3, 32, 64), 7, 2) for runtime in runtimes]
+    assert choice.rewritten == rewritten
+    assert [one.name for one in choice.blocks] == list(splittable_blocks(shallow))
+    assert choice.blocks[2].gains[runtimes[-1]].low in (1.1, 1.01)
+    assert f"at 32x64 found it faster without concatenation in {runtimes[0]}" in (
+        choice.rule
+    )
+    told = capsys.readouterr().out
+    assert f"{len(rewritten)} of 3 blocks rewritten" in told
+    for name in LOWEST_GAINS[runtimes[0]]:
+        assert (f"  {name}, " in told) == (name in rewritten)
+    if formats == ["openvino"]:
+        assert "blocks.1.0, 1.25 times as fast in openvino (1.20 to 1.45)" in told
+
+
+def test_all_or_none_without_timing(monkeypatch, shallow):
+    monkeypatch.setattr(concat_free_choice, "time_blocks", None)
+    image = torch.rand(1, 3, 32, 32)
+    assert choose_concat_free(shallow, image, "none", ["onnx"], 0, None) is None
+    choice = choose_concat_free(shallow, image, "all", ["onnx"], 0, None)
+    assert choice.rewritten == list(splittable_blocks(shallow))
+
+
+def test_impossible_choices_are_refused(shallow):
+    image = torch.rand(1, 3, 32, 32)
+    with pytest.raises(OptionError, match="--concat-free some is unknown"):
+        choose_concat_free(shallow, image, "some", ["onnx"], 1, 1)
+    with pytest.raises(OptionError, match="--latency-rounds of 1 or more"):
+        choose_concat_free(shallow, image, "measured", ["onnx"], 0, 1)
+    other = deploy_form(RepGhostNet(widen_factor=0.5))
+    with pytest.raises(OptionError, match="leave the option out"):
+        choose_concat_free(other, image, "all", ["onnx"], 1, 1)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_runtime_chooses_its_threads_by_default(runtime, shallow):
+    pytest.importorskip(runtime)
+    x = torch.rand(1, 8, 9, 7)
+    block = shallow.get_submodule("blocks.0.0")
+    found = concat_free_timing.runner(block, x, runtime, None)()[0]
+    torch.testing.assert_close(torch.as_tensor(found), maps_of(block, x))
 
 
 def test_the_table_of_the_tool(tmp_path):

@@ -1,12 +1,18 @@
 """The card's verdicts, its JSON and its page."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from ghostnet_mm.deployment.agreement import DetectionAgreement, Difference
 from ghostnet_mm.deployment.card_page import card_page, markdown_table
+from ghostnet_mm.deployment.concat_free_choice import (
+    BlockChoice,
+    ConcatFreeChoice,
+    Gain,
+)
 from ghostnet_mm.deployment.deploy_card import (
     DeployCard,
     ExportedFormat,
@@ -149,3 +155,24 @@ def test_what_was_not_measured_shows_a_dash():
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
         "onnx", "1.50", "0.300", "0", "0", "0", "3.00 / 4.00", "-", "yes",
     ]  # fmt: skip
+
+
+def test_rewritten_blocks_are_noted_with_their_gains(tmp_path):
+    blocks = (
+        BlockChoice("blocks.0.0", True, {"onnxruntime": Gain(1.25, 1.125, 1.5)}),
+        BlockChoice("blocks.1.0", False, {"onnxruntime": Gain(1.0, 0.75, 1.5)}),
+    )
+    choice = ConcatFreeChoice("measured", "Those faster at <64>.", blocks)
+    noted = replace(card(), concat_free=choice)
+    tags = Tags()
+    tags.feed(card_page(noted))
+    assert tags.open == []
+    assert "Those faster at <64>. All files hold 1 of 2 so." in tags.text
+    assert "blocks.0.0, 1.25 times as fast in onnxruntime (1.12 to 1.50)" in tags.text
+    assert "blocks.1.0" not in tags.text
+    noted.write_json(tmp_path / "card.json")
+    read = json.loads((tmp_path / "card.json").read_text())["concat_free"]
+    assert read["mode"] == "measured"
+    assert [one["rewritten"] for one in read["blocks"]] == [True, False]
+    assert read["blocks"][1]["gains"]["onnxruntime"]["low"] == 0.75
+    assert "concatenation" not in card_page(card())

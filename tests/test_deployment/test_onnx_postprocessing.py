@@ -408,8 +408,18 @@ def test_small_boxes_go(tmp_path):
     candidates = random_candidates()
     candidates["boxes"][0, ::3, 2] = candidates["boxes"][0, ::3, 0]
     candidates["boxes"][0, 1::3] += 2 * SIDE
-    description = describe(levels=[200], min_bbox_size=9)
+    # Pictures as they are: pixels of the input are those of the picture.
+    description = describe(levels=[200], min_bbox_size=9, scale=None)
     check(candidates, description, tmp_path)
+    description = describe(levels=[200], min_bbox_size=0)
+    check(candidates, description, tmp_path)
+
+
+def test_boxes_of_resized_pictures_are_not_compared_in_pixels_of_the_input():
+    description = describe(levels=[200], min_bbox_size=9)
+    model = candidate_model(random_candidates(), description)
+    with pytest.raises(OptionError, match="set min_bbox_size=0"):
+        append_selection(model, description)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.6, 0.65, 0.7])

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from ghostnet_runtime.status_line import StatusLine
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from ghostnet_mm.engine.progress_line import ProgressLine
-from ghostnet_mm.engine.status_line import StatusLine
 
 
 def make_runner(kind, **values):

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 from ghostnet_runtime import DataError, Detector, ModelError, OptionError
-from ghostnet_runtime.backends import description_file
+from ghostnet_runtime.backends import OpenVinoBackend
+from ghostnet_runtime.description_text import description_file
 
 BOXES = [[2, 4, 10, 20], [2, 4, 10, 21], [-3, 8, 30, 40], [1, 1, 1, 9]]
 SCORES = [[0.1, 0.8, 0.0], [0.1, 0.7, 0.2], [0.6, 0.0, 0.0], [0.0, 0.0, 0.9]]
@@ -132,15 +133,16 @@ def test_a_model_that_asks_is_told_the_size_inside_the_padding(
 def test_a_description_beside_the_model(tmp_path, tiny_onnx, raw_description):
     raw = raw_description(name="beside")
     path = tiny_onnx(tmp_path / "net-1.1x_a.onnx", raw, BOXES, SCORES, embed=False)
-    with pytest.raises(ModelError, match=r"no net-1\.1x_a\.json beside"):
+    with pytest.raises(ModelError, match=r"needs its description net-1\.1x_a\.json"):
         Detector(path)
     (tmp_path / "net-1.1x_a.json").write_text(json.dumps(raw))
     assert Detector(path).description.name == "beside"
 
 
-def test_where_the_description_of_ncnn_is():
+def test_where_the_description_of_a_file_is():
     assert description_file(Path("d/a-1.1x_b.ncnn.param")) == Path("d/a-1.1x_b.json")
     assert description_file(Path("d/a.param")) == Path("d/a.json")
+    assert description_file(Path("d/a-1.1x_b.pt")) == Path("d/a-1.1x_b.json")
 
 
 def test_openvino_finds_the_same(tmp_path, tiny_onnx, raw_description):
@@ -159,13 +161,18 @@ def test_openvino_finds_the_same(tmp_path, tiny_onnx, raw_description):
 
 
 def test_files_that_are_no_models(tmp_path):
-    with pytest.raises(ModelError, match=r"a\.pth is no model .* pass an \.onnx"):
+    with pytest.raises(ModelError, match=r"a\.pth is no model .* end in \.onnx"):
         Detector(tmp_path / "a.pth")
     with pytest.raises(ModelError, match=r"a\.onnx does not exist"):
         Detector(tmp_path / "a.onnx")
-    for name in ("a.onnx", "a.xml", "a.param"):
+    for name in ("a.xml", "a.param"):
         (tmp_path / name).write_bytes(b"nothing")
-        with pytest.raises(ModelError, match=r"cannot be loaded|needs a\.bin"):
+        with pytest.raises(ModelError, match=r"needs a\.bin beside it"):
+            Detector(tmp_path / name)
+    for name in ("a.onnx", "a.bin"):
+        (tmp_path / name).write_bytes(b"nothing")
+    for name in ("a.onnx", "a.xml", "a.param"):
+        with pytest.raises(ModelError, match="cannot be loaded; copy or export it"):
             Detector(tmp_path / name)
 
 
@@ -174,12 +181,14 @@ def test_arguments_that_cannot_be(tmp_path):
         Detector(tmp_path / "a.onnx", threads=0)
     with pytest.raises(OptionError, match="score_threshold is 30"):
         Detector(tmp_path / "a.onnx", score_threshold=30)
+    with pytest.raises(OptionError, match=r"'int8'; give f32 or bf16\.$"):
+        OpenVinoBackend(tmp_path / "a.xml", None, "int8")
 
 
 def test_a_missing_library_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.xml").write_text("<net/>")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(OptionError, match=r"needs openvino.*pip install openvino"):
+    with pytest.raises(OptionError, match=r"^openvino cannot.*`pip install openvino`"):
         Detector(tmp_path / "a.xml")
 
 

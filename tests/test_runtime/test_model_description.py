@@ -2,6 +2,7 @@ import json
 
 import pytest
 from ghostnet_runtime.description import read_description
+from ghostnet_runtime.description_text import find_description
 from ghostnet_runtime.errors import ModelError
 
 
@@ -24,6 +25,12 @@ def test_what_is_no_description():
     refused("{", "is not JSON")
     refused([1], "has the format None")
     refused("null", "has the format None")
+
+
+def test_a_file_beside_that_is_no_text(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ModelError, match=r"a\.json is not JSON"):
+        find_description(tmp_path / "a.ncnn.param")
 
 
 def test_another_format(raw_description):

@@ -2,18 +2,27 @@
 
 import copy
 import json
+from collections import Counter
 from dataclasses import replace
 
+import cv2
 import numpy as np
+import onnx
 import pytest
 from running_tools import TINY, run, run_here
 from tiny_coco import make_tiny_coco
 
 from ghostnet_mm.configuration import Options
-from ghostnet_mm.deployment import export_formats
+from ghostnet_mm.deployment import concat_free_choice, export_formats
 from ghostnet_mm.deployment.accuracy import coco_scores, labelled_pictures
+from ghostnet_mm.deployment.concat_free import ConcatFreeBottleneck, splittable_blocks
+from ghostnet_mm.deployment.concat_free_timing import PairTiming, block_inputs
+from ghostnet_mm.deployment.description import describe
+from ghostnet_mm.deployment.detection_graph import DetectionGraph
+from ghostnet_mm.deployment.export_request import ExportRequest
 from ghostnet_mm.deployment.exported_detector import ExportedDetector
-from ghostnet_mm.deployment.exporting import ExportRequest, export_detector
+from ghostnet_mm.deployment.exporting import export_detector
+from ghostnet_mm.deployment.onnx_export import onnx_model
 from ghostnet_mm.engine.detection import load_detector
 from ghostnet_mm.evaluation.shown_objects import Boxes
 
@@ -83,6 +92,117 @@ def test_the_graph_takes_pictures_on_request(trained):
     assert detector.network_input(np.zeros((48, 64, 3), np.uint8)).dtype == np.uint8
 
 
+def test_a_wide_input_agrees_on_pictures_of_every_shape(trained):
+    """Upright ones are fed to mmdet smaller than it makes them itself."""
+    folder = trained / "shapes"
+    folder.mkdir()
+    for index, file in enumerate(sorted((trained / "coco/val2017").iterdir())):
+        pixels = cv2.imread(str(file))
+        shapes = (pixels, pixels.transpose(1, 0, 2), pixels[:, :48], pixels[::2, ::2])
+        shaped = np.ascontiguousarray(shapes[index])
+        cv2.imwrite(str(folder / file.name), shaped)
+    config = trained / "run" / "tiny_detector.py"
+    common = ("--images", folder, "--no-map", "--latency-rounds", 0, "--name", "tiny")
+    done = run_here(
+        "export",
+        *(config, checkpoint(trained), *common, "--size", 64, 96, "--out", "wide"),
+        *("--formats", "onnx-nms"),
+        cwd=trained,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if "upright" in line]
+    assert len(told) == 1
+    assert "--dynamic-size" in told[0]
+    assert "--size 96 96" in told[0]
+    card = json.loads((trained / "wide" / "deploy_card.json").read_text())
+    (one,) = card["formats"]
+    assert one["detections"]["pairs"] > 4
+    assert one["detections"]["box"]["largest"] < 0.1
+    free = run_here(
+        "export",
+        *(config, checkpoint(trained), *common, "--size", 64, 96, "--out", "free"),
+        *("--formats", "onnx", "--dynamic-size"),
+        cwd=trained,
+    )
+    assert free.returncode == 0, free.stderr
+    assert "upright" not in free.stdout
+
+
+def test_every_block_without_concatenation(trained):
+    done = run(
+        "export",
+        *(trained / "run" / "tiny_detector.py", checkpoint(trained), "--no-map"),
+        *("--images", trained / "coco" / "val2017", "--formats", "onnx"),
+        *("--concat-free", "all", "--latency-rounds", 0, "--threads", 1),
+        *("--out", "split", "--name", "tiny"),
+        cwd=trained,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    card = json.loads((trained / "split" / "deploy_card.json").read_text())
+    (one,) = card["formats"]
+    assert one["failures"] == []
+    assert one["outputs"]["boxes"]["largest"] > 0  # it is another network
+    detector = load_detector(checkpoint(trained), device="cpu")
+    graph = DetectionGraph(detector)
+    blocks = splittable_blocks(graph)
+    assert len(blocks) > 10
+    assert [one["name"] for one in card["concat_free"]["blocks"]] == list(blocks)
+    assert f"{len(blocks)} of {len(blocks)} blocks rewritten" in done.stdout
+    page = (trained / "split" / "deploy_card.html").read_text()
+    assert all(name in page for name in blocks)
+    description = describe(detector.model.cfg, graph, detector.class_names)
+    before = concatenations(onnx_model(graph, description).graph)
+    after = concatenations(onnx.load(trained / "split" / "tiny.onnx").graph)
+    # Squeeze and excitation of two halves joins their means, a pixel each.
+    joining_means = sum(block.se is not None for block in blocks.values())
+    assert before - after == len(blocks) - joining_means
+
+
+def concatenations(graph):
+    return Counter(node.op_type for node in graph.node)["Concat"]
+
+
+def test_blocks_measured_faster_without_concatenation(trained, monkeypatch, capsys):
+    chosen = ["network.backbone.blocks.2.0", "network.backbone.blocks.6.3"]
+
+    def time_blocks(graph, image, runtime, rounds, threads):
+        assert image.shape == (1, 3, 96, 96)
+        for name, x in block_inputs(graph, image).items():
+            low = 1.1 if name in chosen else 0.9
+            yield PairTiming(name, x.shape, runtime, 2, 1, low + 0.1, low, low + 0.2)
+
+    def write(graph, *how):
+        written.extend(
+            name
+            for name, one in graph.named_modules()
+            if isinstance(one, ConcatFreeBottleneck)
+        )
+        sound.write(graph, *how)
+
+    written = []
+    sound = export_formats.FORMATS["torchscript"]
+    monkeypatch.setitem(
+        export_formats.FORMATS, "torchscript", replace(sound, write=write)
+    )
+    monkeypatch.setattr(concat_free_choice, "time_blocks", time_blocks)
+    detector = load_detector(checkpoint(trained), device="cpu")
+    card = export_detector(
+        detector,
+        trained / "measured",
+        "tiny",
+        ExportRequest(
+            formats=["torchscript"],
+            pictures=[cv2.imread(str(trained / "coco/val2017/0000.png"))],
+            rounds=1,
+            concat_free="measured",
+        ),
+    )
+    assert card.failures == []
+    assert card.concat_free.rewritten == chosen
+    assert "2 of 16 blocks rewritten" in capsys.readouterr().out
+    assert written == chosen
+
+
 def test_a_wrong_file_is_an_error_that_names_the_layer(trained, monkeypatch):
     """A writer that changes one layer on the way stands for an exporter's bug."""
     layer = "network.backbone.blocks.2.0.ghost1.primary_conv.0"
@@ -136,6 +256,13 @@ def test_scores_are_those_of_the_test_tool(trained):
     [
         (("--formats", "onx"), "--formats onx"),
         (("--images", "nowhere"), "nowhere"),
+        (
+            (
+                *("--formats", "onnx-nms", "--cfg-options"),
+                "model.test_cfg.min_bbox_size=8",
+            ),
+            "set it to 0",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(trained, arguments, says):
@@ -164,3 +291,11 @@ def test_masks_and_free_sizes_leave_out_what_cannot_hold_them():
     assert "onnx-nms" in left_out
     _, left_out = export_formats.chosen_formats(None, two_stages=False, any_size=True)
     assert {"ncnn", "torchscript"} <= set(left_out)
+
+
+def test_nms_in_the_graph_is_left_out_where_it_would_need_picture_sizes():
+    chosen, left_out = export_formats.chosen_formats(
+        None, two_stages=False, picture_sizes=True
+    )
+    assert "onnx" in {one.name for one in chosen}
+    assert "min_bbox_size" in left_out["onnx-nms"]

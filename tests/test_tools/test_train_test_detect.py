@@ -5,6 +5,9 @@ import re
 import shutil
 
 import cv2
+
+# Before OpenCV opens a film, so that FFmpeg keeps quiet.
+import ghostnet_runtime.picture_sources  # noqa: F401
 import numpy as np
 import pytest
 import torch
@@ -13,8 +16,6 @@ from pycocotools.cocoeval import COCOeval
 from running_tools import TINY, run, run_here
 from tiny_coco import CLASSES, make_tiny_coco
 
-# Before OpenCV opens a film, so that FFmpeg keeps quiet.
-import ghostnet_mm.engine.image_sources  # noqa: F401
 from ghostnet_mm.checkpoints import load_checkpoint_file
 from ghostnet_mm.configuration.config_text import config_from_text
 

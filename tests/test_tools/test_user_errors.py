@@ -123,11 +123,13 @@ def test_a_missing_installation_is_told(tool, tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: torch is not installed; ")
-    assert "pip install -e ." in done.stderr
+    assert "pip install -e ./runtime -e ." in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("package", ["pkg_resources", "mmcv", "ghostnet_mm"])
+@pytest.mark.parametrize(
+    "package", ["pkg_resources", "mmcv", "ghostnet_runtime", "ghostnet_mm"]
+)
 def test_the_missing_package_is_named(package, monkeypatch, capsys):
     find = importlib.util.find_spec
 

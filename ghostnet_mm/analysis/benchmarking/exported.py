@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from ghostnet_runtime import Detector
 
 from ...errors import OptionError
 from .candidates import RUNTIME_SUFFIXES, Candidate
@@ -90,21 +91,11 @@ def end_to_end_run(candidate: Candidate, threads: int) -> Callable[[np.ndarray],
     """Open an exported file in the runtime and return picture to detections.
 
     Raises:
-        OptionError: The runtime is not installed or does not open such files.
+        UserError: The runtime does not open such files, or the file is unusable.
     """
     if Path(candidate.path).suffix not in RUNTIME_SUFFIXES:
         raise OptionError(
             f"The runtime opens {', '.join(RUNTIME_SUFFIXES)} files, not "
             f"{candidate.path}; use --scope network for it."
         )
-    try:
-        from ghostnet_runtime import Detector, UserError
-    except ImportError as error:
-        raise OptionError(
-            "Exported files are timed from picture to boxes by ghostnet_runtime, which "
-            "is not installed; run pip install ./runtime."
-        ) from error
-    try:
-        return Detector(candidate.path, threads=threads)
-    except UserError as error:  # of the runtime, which knows nothing of this package
-        raise OptionError(str(error)) from error
+    return Detector(candidate.path, threads=threads)

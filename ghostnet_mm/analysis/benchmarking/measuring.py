@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.status_line import StatusLine, plain_duration
 
-from ...engine.status_line import StatusLine, plain_duration
 from ..latency import Timing, alternating_measurements, torch_threads
 from .candidates import Candidate, refuse_doubles
 from .isolation import isolated_subjects

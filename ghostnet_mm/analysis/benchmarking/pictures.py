@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from ghostnet_runtime.picture_sources import open_source
 
-from ...engine.image_sources import open_source
 from ...errors import DataError
 
 MOST_PICTURES = 16

@@ -7,10 +7,10 @@ import os
 from itertools import islice
 
 import numpy as np
+from ghostnet_runtime.picture_sources import open_source
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
-from ...engine.image_sources import open_source
 from ...errors import OptionError
 from ..accuracy import read_picture
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ghostnet_runtime.description_text import METADATA_KEY
 
 from ...errors import OptionError
 from ..libraries import import_library
 from ..model_files import finished_model
-from ..onnx_export import METADATA_KEY
 from .onnx_layers import conv_layers, network_nodes, surrounded_nodes
 
 if TYPE_CHECKING:

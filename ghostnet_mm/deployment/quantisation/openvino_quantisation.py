@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.description_text import METADATA_KEY
 
 from ...errors import OptionError
 from ..libraries import import_library
 from ..model_files import finished_model
-from ..onnx_export import METADATA_KEY
 from .onnx_layers import conv_layers, network_nodes
 
 # OpenVINO splits a convolution with a bias in two.

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from ghostnet_runtime.finished_folder import finished_folder
 
 from ...analysis.latency import torch_threads
 from ...analysis.machine import describe_machine
 from ...configuration.console import tell
 from ...engine.detection import Detector
-from ...engine.finished_folder import finished_folder
 from ...errors import OptionError
 from ..accuracy import LabelledPictures
 from ..description import describe

@@ -16,7 +16,6 @@ from ..deploy_card import MAIN_METRICS, Latency
 from ..export_formats import model_files
 from ..exported_detector import ExportedDetector
 from ..format_measuring import megabytes
-from .bfloat16 import Bfloat16Detector
 from .kernel_times import KernelTime, kernel_times
 from .mixed_precision import keep_worst_in_float, layer_choices
 from .onnx_layers import chosen_names
@@ -174,7 +173,7 @@ class RuntimeSteps:
         exact = self._add("FP32", recipe.write_float(self._path("fp32")))
         if self.runtime == "openvino":
             path = self._paths[-1]
-            half = Bfloat16Detector(path, self.measuring.threads)
+            half = ExportedDetector(path, self.measuring.threads, precision="bf16")
             self._add("bf16", path, opened=half)
         for number, name in enumerate(recipe.plain_steps):
             path = self._path(f"plain{number}")

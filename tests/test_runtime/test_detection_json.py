@@ -1,14 +1,13 @@
-"""detections.json: boxes, masks as COCO reads them, and segments."""
+"""detections.json: boxes, and masks as COCO reads them."""
 
 import json
 
 import numpy as np
 import pytest
+from ghostnet_runtime import Detections
+from ghostnet_runtime.detection_json import picture_entry
+from ghostnet_runtime.picture_sources import Picture
 from pycocotools import mask as coco_mask
-
-from ghostnet_mm.engine.detection_json import picture_entry
-from ghostnet_mm.engine.image_sources import Picture
-from ghostnet_mm.evaluation.shown_objects import Boxes, PanopticMap
 
 NAMES = ("cat", "dog", "grass")
 PIXELS = np.zeros((7, 11, 3), np.uint8)
@@ -25,16 +24,16 @@ def found():
     masks[0, 2:5, 1:9] = True
     masks[0, 3, 4] = False
     masks[1, :, 0] = True
-    return Boxes(
+    return Detections(
         np.array([[1, 2, 9, 5], [0, 0, 1, 7], [3, 3, 4, 4]], np.float32),
-        np.array([1, 0, 1]),
         np.array([0.9, 0.3, 0.2], np.float32),
+        np.array([1, 0, 1]),
         masks,
     )
 
 
 def test_boxes_above_the_threshold_are_listed(found):
-    without = Boxes(found.boxes, found.labels, found.scores)
+    without = Detections(found.boxes, found.scores, found.labels)
     written = entry(without, threshold=0.25)
     assert written == {
         "image": "street.jpg",
@@ -61,13 +60,3 @@ def test_masks_are_read_back_by_pycocotools(found):
         assert isinstance(detection["segmentation"]["counts"], str)
         decoded = coco_mask.decode(detection["segmentation"])
         np.testing.assert_array_equal(decoded.astype(bool), mask)
-
-
-def test_segments_are_listed_largest_first():
-    ids = np.full((7, 11), 3)
-    ids[:4] = 2
-    ids[4, :5] = 1001
-    assert entry(PanopticMap(ids))["segments"] == [
-        {"id": 2, "class": "grass", "label": 2, "is_thing": False, "area": 44},
-        {"id": 1001, "class": "dog", "label": 1, "is_thing": True, "area": 5},
-    ]

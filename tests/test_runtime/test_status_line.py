@@ -1,8 +1,7 @@
 import io
 
 import pytest
-
-from ghostnet_mm.engine.status_line import StatusLine, plain_duration
+from ghostnet_runtime.status_line import StatusLine, plain_duration
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,143 @@
+"""Goes through a source and writes annotated pictures and one JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .errors import OptionError
+from .finished_folder import finished_folder, refuse_overwriting
+from .picture_sources import ImageFiles, Picture, VideoFrames, open_source
+from .status_line import StatusLine, plain_duration
+from .video_writer import VideoWriter
+
+RESULTS_NAME = "detections.json"
+WINDOW = "ghostnet-detect (q ends)"
+Inspect = Callable[[Picture, Path], tuple[dict[str, Any], np.ndarray]]
+
+
+def write_results(
+    inspect: Inspect,
+    source: str,
+    out_dir: str | os.PathLike,
+    max_frames: int | None = None,
+    show: bool = False,
+) -> Path:
+    """Inspect a source, and write annotated pictures or a video, and one JSON file.
+
+    The files appear in ``out_dir`` when everything is done; nothing is left behind by
+    an error. Ctrl-C ends a video or a camera early and keeps what was done.
+
+    Args:
+        inspect: Takes a picture and the folder for further files of its own; returns
+            the picture's entry, with a list of ``detections`` or ``segments``, and the
+            annotated picture.
+        source: An image, a folder, a video file, or a camera's index.
+        out_dir: Where to write.
+        max_frames: Stop after so many pictures.
+        show: Also show a video or a camera in a window, until ``q`` is pressed.
+
+    Returns:
+        The JSON file, a list of the entries.
+
+    Raises:
+        OptionError: There is no display, or ``out_dir`` cannot be written.
+        DataError: The source, or one of its pictures, cannot be read.
+    """
+    if show:
+        check_display()
+    pictures = open_source(source)
+    if show and not pictures.is_video:
+        raise OptionError("--show is for a camera or a video; look into --out.")
+    if not pictures.is_video:
+        refuse_overwriting(out_dir, pictures.root)
+    with finished_folder(out_dir) as folder:
+        writer = VideoWriter(folder, pictures) if pictures.is_video else None
+        line, results, started = StatusLine(), [], time.monotonic()
+        try:
+            for picture in pictures:
+                entry, drawn = inspect(picture, folder)
+                results.append(entry)
+                if writer is not None:
+                    writer.write(drawn)
+                else:
+                    write_image(folder / str(picture.name), drawn)
+                if line.is_due() or len(results) in (max_frames, pictures.total):
+                    line.show(_progress(len(results), pictures, max_frames, started))
+                if len(results) == max_frames or (show and _is_ended(drawn)):
+                    break
+        except KeyboardInterrupt:
+            if not pictures.is_video:
+                raise
+        finally:
+            if writer is not None:
+                writer.release()
+            if show:
+                cv2.destroyAllWindows()
+        (folder / RESULTS_NAME).write_text(
+            json.dumps(results, indent=1), encoding="utf-8"
+        )
+    line.clear()
+    kind = "segments" if any("segments" in one for one in results) else "detections"
+    count = sum(len(one[kind]) for one in results)
+    rate = len(results) / max(time.monotonic() - started, 1e-9)
+    target = Path(out_dir).expanduser() / RESULTS_NAME
+    print(
+        f"{count} {kind} on {len(results)} pictures, {rate:.1f} images/s "
+        f"(reading and drawing included): {target}",
+        flush=True,
+    )
+    return target
+
+
+def check_display() -> None:
+    """Make sure that a window can be opened.
+
+    Raises:
+        OptionError: There is no display, or OpenCV was built without windows.
+    """
+    if sys.platform.startswith("linux"):
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise OptionError("--show needs a display and there is none; leave it out.")
+    try:
+        cv2.namedWindow(WINDOW)
+    except cv2.error as error:
+        raise OptionError(
+            "--show needs OpenCV with windows; install opencv-python in place of "
+            "opencv-python-headless."
+        ) from error
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write a picture (H, W, 3) uint8 BGR, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), pixels)
+
+
+def _is_ended(drawn: np.ndarray) -> bool:
+    cv2.imshow(WINDOW, drawn)
+    return cv2.waitKey(1) & 0xFF == ord("q")
+
+
+def _progress(
+    done: int,
+    pictures: ImageFiles | VideoFrames,
+    max_frames: int | None,
+    started: float,
+) -> str:
+    elapsed = time.monotonic() - started
+    ends = [one for one in (pictures.total, max_frames) if one is not None]
+    total = min(ends) if ends else None
+    text = f"{done}{f'/{total}' if total else ''} images"
+    text += f"  {done / max(elapsed, 1e-9):.1f} images/s"
+    if total:
+        text += f"  ETA {plain_duration(elapsed / done * (total - done))}"
+    return text

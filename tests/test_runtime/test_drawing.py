@@ -1,0 +1,113 @@
+"""Pictures of detections: what is drawn is where it should be, in any image."""
+
+import numpy as np
+import pytest
+from ghostnet_runtime.drawing import class_colour, draw_detections
+
+NAMES = ("cat", "dog", "bird")
+
+
+def black(height=256, width=256):
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def draw(boxes, labels, scores, image=None, **options):
+    image = black() if image is None else image
+    return draw_detections(
+        image, np.array(boxes), np.array(labels), scores, NAMES, **options
+    )
+
+
+def test_the_line_runs_along_the_box():
+    drawn = draw([[40, 100, 120, 180]], [1], [0.9])
+    colour = np.array(class_colour(1))
+    for y, x in ((140, 40), (140, 119), (179, 80)):
+        np.testing.assert_array_equal(drawn[y, x], colour)
+    assert not drawn[110:170, 50:110].any()  # the object itself stays visible
+    assert not drawn[200:, :].any()
+
+
+def test_the_input_is_left_as_it_is():
+    image = black()
+    draw([[40, 100, 120, 180]], [1], [0.9], image, masks=np.ones((1, 256, 256), bool))
+    assert not image.any()
+
+
+def test_low_scores_are_left_out():
+    boxes = [[40, 100, 120, 180], [150, 100, 240, 180]]
+    drawn = draw(boxes, [0, 1], np.array([0.5, 0.29]), score_threshold=0.3)
+    np.testing.assert_array_equal(drawn, draw(boxes[:1], [0], [0.5]))
+    both = draw(boxes, [0, 1], np.array([0.5, 0.3]), score_threshold=0.3)
+    assert both[140, 150].any()
+
+
+def test_ground_truth_has_no_threshold_and_no_score():
+    drawn = draw([[40, 100, 120, 180]], [2], None, score_threshold=0.99)
+    assert drawn[140, 40].any()
+    with_score = draw([[40, 100, 120, 180]], [2], [1.0])
+    plate = np.s_[80:100]
+    assert np.count_nonzero(with_score[plate]) > np.count_nonzero(drawn[plate])
+
+
+def test_the_best_detection_is_on_top():
+    boxes = [[40, 100, 120, 180]] * 2
+    best_first = draw(boxes, [0, 1], [0.9, 0.4])
+    best_last = draw(boxes[::-1], [1, 0], [0.4, 0.9])
+    np.testing.assert_array_equal(best_first, best_last)
+    np.testing.assert_array_equal(best_first[140, 40], class_colour(0))
+
+
+def test_masks_tint_their_pixels_only():
+    mask = np.zeros((1, 256, 256), bool)
+    mask[0, 120:140, 60:80] = True
+    drawn = draw([[40, 100, 120, 180]], [1], [0.9], masks=mask)
+    assert drawn[130, 70].any()
+    assert not drawn[150, 70].any()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [0, 0, 256, 256],
+        [-20, -20, 300, 300],
+        [250, 0, 256, 5],
+        [0, 250, 5, 256],
+        [5.4, 5.5, 5.6, 5.7],
+    ],
+    ids=["whole image", "beyond it", "top right", "bottom left", "under a pixel"],
+)
+def test_labels_stay_inside_the_picture(box):
+    drawn = draw([box], [1], [0.9])
+    background = np.zeros_like(drawn)
+    background[:] = class_colour(1)
+    # The plate behind the name is whole: a name's worth of pixels in its colour.
+    assert (drawn == background).all(axis=2).sum() > 200
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (8, 300), (300, 8), (1200, 1600)])
+def test_images_of_any_size_can_be_drawn_on(shape):
+    box = [0, 0, shape[1], shape[0]]
+    drawn = draw([box], [0], [0.5], black(*shape))
+    assert drawn.shape == (*shape, 3)
+    assert drawn.any()
+
+
+def test_no_detection_draws_nothing():
+    drawn = draw(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+    assert not drawn.any()
+
+
+def test_lines_and_letters_grow_with_the_picture():
+    def line_width(size):
+        half = size // 2
+        drawn = draw([[half, half, size, size]], [0], [0.9], black(size, size))
+        return np.count_nonzero(drawn[size - size // 4, : half + half // 2].any(axis=1))
+
+    assert line_width(1500) > 2 * line_width(256)
+
+
+def test_colours_differ():
+    colours = [np.array(class_colour(i)) for i in range(10)]
+    for i, first in enumerate(colours):
+        for second in colours[:i]:
+            assert np.abs(first - second).max() > 40

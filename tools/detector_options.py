@@ -1,0 +1,74 @@
+"""Options that several tools share.
+
+Imported before the arguments are parsed: from the standard library alone.
+"""
+
+import argparse
+
+
+def add_detector_options(
+    parser: argparse.ArgumentParser,
+    *,
+    config: str = "the config it was trained by",
+    data_root: str,
+    cfg_options: str,
+) -> None:
+    """Add CONFIG, CHECKPOINT, --data-root and --cfg-options.
+
+    Args:
+        parser: Of the tool.
+        config: Help on CONFIG.
+        data_root: Help on --data-root: what the tool does with the folder.
+        cfg_options: A setting as an example for --cfg-options.
+    """
+    parser.add_argument("config", metavar="CONFIG", help=config)
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
+    )
+    parser.add_argument("--data-root", metavar="DIR", help=data_root)
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help=f"change settings of the config, such as {cfg_options}",
+    )
+
+
+def add_deployment_options(parser: argparse.ArgumentParser) -> None:
+    """Add --name, --size, --limit, --latency-rounds and --threads."""
+    parser.add_argument("--name", help="of the files (default: the config's)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the network's input, in pixels (default: the config's)",
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="score the first N pictures only"
+    )
+    parser.add_argument(
+        "--latency-rounds", type=int, default=50, help="timed rounds; 0: none (50)"
+    )
+    parser.add_argument("--threads", type=int, help="of every runtime")
+
+
+def check_deployment_options(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, *counts: str
+) -> None:
+    """End with a usage error where an option is impossible.
+
+    Args:
+        parser: Of the tool, after `add_deployment_options`.
+        arguments: What it parsed.
+        *counts: Names of more arguments that must be 1 or more.
+    """
+    for name in ("limit", "threads", *counts):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
+    if arguments.size is not None and min(arguments.size) < 1:
+        parser.error("--size needs a height and a width of 1 or more pixels")
+    if arguments.latency_rounds < 0:
+        parser.error("--latency-rounds must be 0 or more")

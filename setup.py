@@ -25,7 +25,7 @@ setup(
     packages=find_packages(include=["ghostnet_mm", "ghostnet_mm.*"]),
     install_requires=[
         # In ./runtime: pip install ./runtime .
-        "ghostnet-runtime",
+        f"ghostnet-runtime=={read_version()}",
         "torch>=2.6",
         "torchvision>=0.21",
         "timm>=1.0.16",

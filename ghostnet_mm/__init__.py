@@ -19,10 +19,10 @@ except ImportError as error:
     ) from error
 
 try:
-    import ghostnet_runtime  # noqa: F401
+    from ghostnet_runtime import picture_results  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "ghostnet_mm needs ghostnet_runtime, which comes with it: run "
+        "ghostnet_mm needs the ghostnet_runtime that comes with it: run "
         "`pip install ./runtime` in the project's folder."
     ) from error
 

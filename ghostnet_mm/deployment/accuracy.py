@@ -82,7 +82,8 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
         )
     dataset_cfg = copy.deepcopy(dict(loader["dataset"]))
     dataset_cfg.update(pipeline=[], test_mode=True)
-    dataset = DATASETS.build(dataset_cfg)
+    with _without_prints():
+        dataset = DATASETS.build(dataset_cfg)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if not count:
         raise DataError(
@@ -115,7 +116,8 @@ def coco_scores(
         ``bbox_mAP`` and its companions, ``segm_mAP`` too where the metric asks for
         masks; 0 for a detector that finds nothing.
     """
-    metric = METRICS.build(dict(pictures.metric))
+    with _without_prints():
+        metric = METRICS.build(dict(pictures.metric))
     metric.dataset_meta = dict(classes=pictures.classes)
     metric.img_ids = list(pictures.image_ids)
     for done, (image_id, path) in enumerate(
@@ -132,13 +134,18 @@ def coco_scores(
     return {**dict.fromkeys(names, 0.0), **plain}
 
 
+def _without_prints() -> contextlib.AbstractContextManager[object]:
+    """Silence what pycocotools prints on the way."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
 def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
     """Evaluate without the tables that mmdet and pycocotools print on the way."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel("ERROR")
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with _without_prints():
             return metric.evaluate(count)
     finally:
         logger.setLevel(level)

@@ -37,8 +37,10 @@ def read_cards(paths: Iterable[str | Path]) -> list[Card]:
 def _read(path: Path) -> Card:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; check the path.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise DataError(
             f"{path} is not valid JSON; export the detector anew."

@@ -201,22 +201,6 @@ def time_network(
     return time_pair(name, deployed, halved, image, runtime, rounds, threads)
 
 
-def concat_free_where_faster(
-    deployed: nn.Module, image: Tensor, runtime: str, rounds: int, threads: int
-) -> nn.Module:
-    """Return a copy that does without concatenation only in blocks measured faster.
-
-    Args:
-        deployed: A backbone in deploy form.
-        image: What it runs on, ``(N, C, H, W)``; other sizes may give other blocks.
-        runtime: One of :data:`RUNTIMES`.
-        rounds: Timed rounds of each block.
-        threads: Threads of the runtime.
-    """
-    timings = time_blocks(deployed, image, runtime, rounds, threads)
-    return concat_free(deployed, [one.name for one in timings if one.is_faster])
-
-
 def format_timings(timings: Sequence[PairTiming]) -> Iterator[str]:
     """Yield the lines of a Markdown table: a row per block, a column per runtime."""
     runtimes = list(dict.fromkeys(one.runtime for one in timings))

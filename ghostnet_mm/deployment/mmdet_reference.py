@@ -13,6 +13,7 @@ from torch import nn
 
 from ..analysis.benchmarking.eager import set_test_size
 from ..engine.detection import Detector, picture_pipeline
+from ..errors import OptionError
 from .resizing import fitting_scales
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -24,9 +25,17 @@ def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detect
     Args:
         detector: The detector.
         size: Height and width in pixels; ``None`` for the config's own.
+
+    Raises:
+        OptionError: The config does not resize pictures.
     """
     if size is None:
         return detector
+    if not any(isinstance(one, Resize) for one in detector.pipeline.transforms):
+        raise OptionError(
+            "This config leaves pictures as large as they are, so that there is no "
+            "--size to change; use --dynamic-size with --formats onnx openvino."
+        )
     cfg = copy.deepcopy(detector.model.cfg)
     set_test_size(cfg, size)
     return replace(detector, pipeline=picture_pipeline(cfg))

@@ -25,6 +25,7 @@ from ghostnet_mm.analysis.benchmarking import (
     run_benchmark,
     write_benchmark,
 )
+from ghostnet_mm.analysis.benchmarking.isolation import isolated_subjects
 from ghostnet_mm.analysis.benchmarking.measuring import BenchmarkRow
 from ghostnet_mm.analysis.latency import Timing
 from ghostnet_mm.errors import DataError, OptionError
@@ -312,6 +313,18 @@ def test_a_process_that_dies_is_told_and_the_others_end(tmp_path):
     with pytest.raises(OptionError, match="of dies ended with status 7"):
         run_benchmark(candidates, settings, load_pictures(None))
     assert not multiprocessing.active_children()
+
+
+def test_a_process_that_dies_between_rounds_is_told():
+    settings = BenchmarkSettings("network", size=(32, 32), isolated=True)
+    pictures = load_pictures(None)
+    with isolated_subjects([Candidate("a", TINY)], settings, pictures, 1) as (one, _):
+        assert one[0].measure() > 0
+        (process,) = multiprocessing.active_children()
+        process.kill()
+        process.join()
+        with pytest.raises(OptionError, match="of a ended with status -9"):
+            one[0].measure()
 
 
 def test_mistakes_come_back_from_a_process(tmp_path):

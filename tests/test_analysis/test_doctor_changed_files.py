@@ -39,6 +39,7 @@ from ghostnet_mm.analysis.doctor.channel_runs import ChannelRuns
 from ghostnet_mm.analysis.doctor.exported_files import export_all
 from ghostnet_mm.analysis.doctor.proposals import FILE_SCOPES, KEEPS, Proposal
 from ghostnet_mm.analysis.doctor.trials import TrialSettings, run_trials
+from ghostnet_mm.deployment import exported_models
 from ghostnet_mm.deployment.detection_graph import DetectionGraph
 from ghostnet_mm.deployment.onnx_export import read_description
 from ghostnet_mm.errors import OptionError
@@ -401,11 +402,26 @@ def test_int8_is_per_channel_and_its_difference_is_said(written):
         exact = run_onnx(written.files["onnx"].read_bytes(), image)
         rough = run_onnx(path.read_bytes(), image)
         for name, most in largest.items():
-            largest[name] = max(most, np.abs(exact[name] - rough[name]).max())
+            largest[name] = np.maximum(most, np.abs(exact[name] - rough[name]).max())
     assert largest["scores"] > 1e-3
     said = written.proposals("INT8")[IN_ONNX].accuracy
-    assert f"on 2 pictures: {largest['scores']:.2g} of a score" in said
-    assert f"{largest['boxes']:.2g} px of a box" in said
+    assert "on 2 pictures: " in said
+    assert f"{largest['scores']:.2g} of scores" in said
+    assert f"{largest['boxes']:.2g} px of boxes" in said
+
+
+def test_a_file_that_computes_nan_is_said(written, monkeypatch):
+    class Runs:
+        def __init__(self, value):
+            self.outputs = {"scores": np.full((1, 3), value), "boxes": np.zeros(4)}
+
+        def run(self, image):
+            return self.outputs
+
+    opened = iter([Runs(0.5), Runs(np.nan)])
+    monkeypatch.setattr(exported_models, "open_exported", lambda *_: next(opened))
+    said = written.changed._difference("onnx", written.files["onnx"])
+    assert said == "largest difference on 2 pictures: nan of scores, 0 px of boxes"
 
 
 def test_the_copy_without_gates_computes_what_a_network_without_them_does(written):
@@ -471,7 +487,7 @@ def test_what_cannot_be_written_is_said(written, monkeypatch, tmp_path):
     changed = ChangedFiles(bare, files, written.pictures, tmp_path, threads=1)
     changed.write_all()
     assert not changed.proposals
-    onnx_note, openvino_note, gates, *rounded = changed.notes
+    gates, *rounded, onnx_note, openvino_note = changed.notes
     assert onnx_note.startswith("INT8 in ONNX Runtime: not tried. ")
     assert openvino_note.startswith("INT8 in OpenVINO: not tried. ")
     for note in (onnx_note, openvino_note):
@@ -480,6 +496,27 @@ def test_what_cannot_be_written_is_said(written, monkeypatch, tmp_path):
     assert [note.partition(":")[0] for note in rounded] == [
         "channels rounded up to multiples of 8",
         "channels rounded up to multiples of 16",
+    ]
+
+
+def test_one_failure_does_not_cost_the_others(written, monkeypatch, tmp_path):
+    def fails(*_):
+        raise ValueError("an odd graph.")
+
+    monkeypatch.setattr(changed_files, "pad_file", fails)
+    monkeypatch.setattr(ChangedFiles, "add_int8", lambda *_: None)
+    files = {"onnx": written.files["onnx"]}
+    changed = ChangedFiles(
+        written.detector, files, written.pictures, tmp_path, threads=1
+    )
+    changed.write_all()
+    assert [one.name for one in changed.proposals] == [
+        "without squeeze and excitation (4 left out)"
+    ]
+    assert changed.notes == [
+        f"channels rounded up to multiples of {divisor}: does not run here (an odd "
+        f"graph)."
+        for divisor in (8, 16)
     ]
 
 

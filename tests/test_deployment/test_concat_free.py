@@ -180,9 +180,8 @@ def test_only_blocks_measured_faster_are_kept(monkeypatch, shallow):
     ratios = iter([(1.0, 0.9, 1.1), (1.5, 1.2, 1.6), (0.9, 0.8, 1.3)])
     monkeypatch.setattr(concat_free_timing, "paired_ratios", lambda *_: next(ratios))
     image = torch.rand(1, 3, 32, 32)
-    kept = concat_free_timing.concat_free_where_faster(shallow, image, "torch", 1, 1)
-    names = [n for n, m in kept.named_modules() if isinstance(m, ConcatFreeBottleneck)]
-    assert names == ["blocks.1.0"]
+    choice = choose_concat_free(shallow, image, "measured", ["onnx"], 1, 1)
+    assert choice.rewritten == ["blocks.1.0"]
 
 
 LOWEST_GAINS = {

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import ghostnet_runtime
@@ -26,6 +27,7 @@ from ghostnet_mm.deployment.resizing import (
     shrunk_pictures,
 )
 from ghostnet_mm.engine.detection import Detector, picture_pipeline
+from ghostnet_mm.errors import OptionError
 from ghostnet_mm.evaluation.shown_objects import Boxes
 
 CLASSES = tuple(str(one) for one in range(80))
@@ -203,3 +205,10 @@ def test_a_resize_that_does_not_keep_the_ratio_stays(wide):
     stretching = replace(wide[0], pipeline=Compose([step]))
     (same,) = reference_detector(stretching, (64, 64)).pipeline.transforms
     assert same is step
+
+
+def test_without_resizing_there_is_no_size_to_change():
+    detector = SimpleNamespace(pipeline=Compose([]))
+    assert resized_detector(detector, None) is detector
+    with pytest.raises(OptionError, match="no --size to change"):
+        resized_detector(detector, (64, 64))

@@ -1,8 +1,10 @@
 """Mistakes told by the runtime inside the tools of ghostnet_mm."""
 
+import ghostnet_runtime
 import pytest
 from ghostnet_runtime import Detector
 
+import ghostnet_mm
 from ghostnet_mm.configuration.command_line import run_tool
 from ghostnet_mm.errors import ModelError, OptionError
 
@@ -19,3 +21,7 @@ def test_a_bad_model_is_a_bad_argument(tmp_path):
     with pytest.raises(OptionError) as caught:
         Detector(tmp_path / "a.onnx")
     assert isinstance(caught.value, ModelError)
+
+
+def test_both_packages_have_one_version():
+    assert ghostnet_mm.__version__ == ghostnet_runtime.__version__

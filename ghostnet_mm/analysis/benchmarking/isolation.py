@@ -6,12 +6,14 @@ and a short rest between turns leave every candidate the machine to itself.
 """
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +24,8 @@ from .candidates import Candidate
 from .settings import BenchmarkSettings
 from .subjects import Subject, open_candidate
 
-# Longer than the threads of any of the runtimes spin by default.
-REST_SECONDS = 0.02
+# ncnn lets the threads of OpenMP spin for 20 ms after their work; others stop earlier.
+REST_SECONDS = 0.03
 
 
 @contextmanager
@@ -75,7 +77,12 @@ class _Worker:
             args=(other, candidate, settings, pictures, threads),
             daemon=True,
         )
-        self._process.start()
+        # The parent ends it: two would answer to Ctrl-C otherwise.
+        answer_to_interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._process.start()
+        finally:
+            signal.signal(signal.SIGINT, answer_to_interrupts)
         # Else nobody would notice that the process has ended.
         other.close()
 
@@ -95,13 +102,14 @@ class _Worker:
 
     def _measure(self, scope: str) -> float:
         time.sleep(REST_SECONDS)
-        self._connection.send(scope)
-        return self._answer()
+        return self._answer(scope)
 
-    def _answer(self):
+    def _answer(self, question: str | None = None) -> Any:
         try:
+            if question is not None:
+                self._connection.send(question)
             answer = self._connection.recv()
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, ConnectionError) as error:
             self._process.join(timeout=5)
             raise OptionError(
                 f"The process of {self.label} ended with status "
@@ -134,5 +142,5 @@ def _serve(
                 connection.send(measures[connection.recv()]())
     except UserError as error:
         connection.send(error)
-    except (EOFError, KeyboardInterrupt):  # nobody asks any more
+    except (EOFError, ConnectionError):  # nobody asks any more
         pass

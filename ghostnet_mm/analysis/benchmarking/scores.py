@@ -1,7 +1,6 @@
 """Where the mAP of a candidate comes from: typed, a deploy card, or a comparison."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from ...errors import DataError, OptionError
 from .candidates import Candidate
 from .measuring import file_name
 
-CARD_FORMAT = "ghostnet_mm.deploy_card/"
 MEASURES = ("bbox_mAP", "segm_mAP")
 
 
@@ -90,14 +88,9 @@ def _scores_of_runs(
 def _scores_of_card(
     path: Path, candidates: Sequence[Candidate]
 ) -> dict[str, list[float]]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not valid JSON: {error}.") from error
-    if not str(card.get("format") if isinstance(card, dict) else "").startswith(
-        CARD_FORMAT
-    ):
-        raise DataError(f"{path} is no deploy card; make one with tools/export.py.")
+    from ...deployment.card_table import read_cards
+
+    (card,) = read_cards([path])
     by_file = {
         Path(str(one["file"])).name: _score(one.get("metrics") or {})
         for one in card["formats"]

@@ -28,6 +28,8 @@ from .proposals import (
 # By suffix: the key of `deployment.quantisation.recipes.RECIPES`.
 INT8_RECIPES = {"onnx": "onnxruntime", "xml": "openvino"}
 COMPARED_PICTURES = 4
+NO_GATES = "without squeeze and excitation"
+ROUNDED = "channels rounded up to multiples of {}"
 PADDING = "ghostnet_mm.analysis.doctor.channel_padding"
 
 
@@ -81,14 +83,21 @@ class ChangedFiles:
 
     def write_all(self) -> None:
         """Write every copy that can be written."""
-        for suffix in [one for one in RUNTIMES if one in self.files]:
-            tell(f"writing INT8 for {RUNTIMES[suffix]}")
-            self.add_int8(suffix)
-        tell("exporting a copy without squeeze and excitation")
-        self.add_without_gates()
+        self._try(NO_GATES, self.add_without_gates)
         for divisor in CHANNEL_DIVISORS:
-            tell(f"widening a copy to multiples of {divisor}")
-            self.add_rounded(divisor)
+            self._try(ROUNDED.format(divisor), self.add_rounded, divisor)
+        # Last: what quantisers import may patch PyTorch.
+        for suffix in [one for one in RUNTIMES if one in self.files]:
+            self._try(f"INT8 in {RUNTIMES[suffix]}", self.add_int8, suffix)
+
+    def _try(self, name: str, add: Callable[..., None], *arguments: object) -> None:
+        """Write one kind of copy, or note why it cannot be."""
+        tell(f"writing a copy: {name}")
+        try:
+            add(*arguments)
+        except Exception as error:
+            # Exporters and quantisers raise anything; the other trials count too.
+            self.notes.append(f"{name}: does not run here ({_reason(error)}).")
 
     def add_int8(self, suffix: str) -> None:
         """Quantise a file as the plain step of ``tools/quantize.py`` does."""
@@ -109,10 +118,6 @@ class ChangedFiles:
         except UserError as error:
             self.notes.append(f"{name}: not tried. {error}")
             return
-        except Exception as error:
-            # Quantisers raise anything for a graph that they cannot take.
-            self.notes.append(f"{name}: does not run here ({_reason(error)}).")
-            return
         self._add(
             "INT8",
             suffix,
@@ -125,10 +130,9 @@ class ChangedFiles:
 
     def add_without_gates(self) -> None:
         """Export a copy that has no squeeze and excitation."""
-        name = "without squeeze and excitation"
         changed, count = without_gates(self.detector.model)
         if not count:
-            self.notes.append(f"{name}: the detector has none.")
+            self.notes.append(f"{NO_GATES}: the detector has none.")
             return
         backbone = self.detector.cfg.model.get("backbone") or {}
         option = gate_option_of(backbone)
@@ -137,15 +141,9 @@ class ChangedFiles:
             words = f"A what-if: {kind} has no option to be trained like this."
         else:
             words = f"`--cfg-options model.backbone.{option}=False`"
-        try:
-            path = export_onnx_file(
-                changed, self.detector.cfg, self.folder / "no_gates.onnx"
-            )
-        except (UserError, RuntimeError) as error:
-            self.notes.append(f"{name}: does not run here ({_reason(error)}).")
-            return
+        path = export_onnx_file(changed, self.detector, self.folder / "no_gates.onnx")
         self._add_in_all(
-            f"{name} ({count} left out)",
+            f"{NO_GATES} ({count} left out)",
             path,
             lambda suffix, path: dict(
                 weights=RETRAIN,
@@ -156,7 +154,7 @@ class ChangedFiles:
 
     def add_rounded(self, divisor: int) -> None:
         """Write a copy whose widths are multiples of ``divisor``."""
-        name = f"channels rounded up to multiples of {divisor}"
+        name = ROUNDED.format(divisor)
         path = self.folder / f"rounded{divisor}.onnx"
         padding = pad_file(self.files["onnx"], path, divisor)
         if not padding.growth:
@@ -221,17 +219,19 @@ class ChangedFiles:
             return "not compared: proposals of two stages may change places"
         first = open_exported(self.files[suffix], self.threads)
         second = open_exported(path, self.threads)
-        largest = {"scores": 0.0, "boxes": 0.0}
+        largest: dict[str, np.ndarray] = {}
         images = self._images[:COMPARED_PICTURES]
         for image in images:
             expected, actual = first.run(image), second.run(image)
-            for name, most in largest.items():
-                gap = float(np.abs(expected[name] - actual[name]).max())
-                largest[name] = max(most, gap)
-        return (
-            f"largest difference on {len(images)} pictures: {largest['scores']:.2g} "
-            f"of a score, {largest['boxes']:.2g} px of a box"
+            for name, values in expected.items():
+                gap = np.abs(values - actual[name]).max()
+                # NaN stays NaN.
+                largest[name] = np.maximum(largest.get(name, 0.0), gap)
+        gaps = ", ".join(
+            f"{most:.2g}{' px' if name == 'boxes' else ''} of {name}"
+            for name, most in largest.items()
         )
+        return f"largest difference on {len(images)} pictures: {gaps}"
 
 
 def _reason(error: Exception) -> str:

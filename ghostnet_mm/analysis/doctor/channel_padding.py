@@ -216,7 +216,10 @@ class _Plan:
             return self._after_pair(node, channels)
         if node.op_type == "Resize" and not self._resizes_to_constant(node):
             return None
-        if node.op_type in PER_CHANNEL and channels == self._channels(node.input[0]):
+        # One channel may be the mean of one.
+        mixes = channels == 1 and node.op_type.startswith("Reduce")
+        same = channels == self._channels(node.input[0])
+        if node.op_type in PER_CHANNEL and same and not mixes:
             return self._layout(node.input[0])
         return None
 

@@ -123,7 +123,6 @@ def diagnose(
             trials, failed = run_trials(candidate, proposals, pictures, settings, files)
             notes += untried + failed
             if "onnx" in files:
-                # Last: what quantisers import may patch PyTorch.
                 changed = ChangedFiles(detector, files, pictures, Path(folder), threads)
                 changed.write_all()
                 more, failed = run_trials(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from mmengine.config import Config
 from torch import nn
 
 from ...errors import UserError
@@ -26,7 +25,7 @@ def export_all(
     """
     files: dict[str, Path] = {}
     try:
-        path = export_onnx_file(detector.model, detector.cfg, folder / "model.onnx")
+        path = export_onnx_file(detector.model, detector, folder / "model.onnx")
         files["onnx"] = path
     except UserError as error:
         notes.append(f"ONNX Runtime: not tried. {error}")
@@ -41,12 +40,12 @@ def export_all(
     return files
 
 
-def export_onnx_file(model: nn.Module, cfg: Config, path: Path) -> Path:
+def export_onnx_file(model: nn.Module, detector: EagerDetector, path: Path) -> Path:
     """Write a detector as ONNX, without NMS.
 
     Args:
         model: The detector; it stays as it is.
-        cfg: Its config.
+        detector: Whose config and size it has.
         path: The file.
 
     Returns:
@@ -61,7 +60,11 @@ def export_onnx_file(model: nn.Module, cfg: Config, path: Path) -> Path:
 
     graph = DetectionGraph(model)
     names = [str(one) for one in range(_class_count(model))]
-    export_onnx(graph, describe(cfg, graph, names), path)
+    description = describe(detector.cfg, graph, names)
+    if description["input"]["height"] is None:
+        # CenterNet leaves pictures as large as they are.
+        description = describe(detector.cfg, graph, names, size=detector.size)
+    export_onnx(graph, description, path)
     return path
 
 

@@ -117,9 +117,9 @@ def _trials_section(trials: Sequence[Trial]) -> Section:
     return Section(
         "Changes, measured",
         (
-            "Each was timed in turns with the detector as it is. Ratios are medians of "
-            "the rounds, with quartiles; faster means by 2 % or more, and in three of "
-            "four rounds.",
+            "Each was timed in turns with the detector as it is, in one process. "
+            "Ratios are medians of the rounds, with quartiles; faster means by 2 % or "
+            "more, and in three of four rounds.",
         ),
         (*columns, "weights", "faster"),
         rows,

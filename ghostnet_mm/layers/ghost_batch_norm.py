@@ -78,8 +78,9 @@ class GhostBN(nn.BatchNorm2d):
         for chunk in self._virtual_batches(x):
             chunk_mean, chunk_variance = None, None
             if self.track_running_stats:
-                chunk_mean = torch.empty_like(mean)
-                chunk_variance = torch.empty_like(variance)
+                # Not empty: what NaN is multiplied with zero stays NaN.
+                chunk_mean = torch.zeros_like(mean)
+                chunk_variance = torch.zeros_like(variance)
             # A momentum of 1 writes the chunk's own statistics into the two buffers.
             outputs.append(self._normalise(chunk, chunk_mean, chunk_variance))
             if self.track_running_stats:

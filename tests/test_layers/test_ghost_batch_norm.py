@@ -170,3 +170,16 @@ def test_a_lone_value_joins_the_virtual_batch_before_it(randomise_norms):
         for chunk in (x[:2], x[2:])
     ]
     torch.testing.assert_close(ghost(x), torch.cat(expected))
+
+
+def test_statistics_do_not_start_from_whatever_memory_holds(randomise_norms):
+    """Catches buffers without values: here PyTorch fills them with NaN."""
+    ghost, _ = pair(randomise_norms, 2)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.empty(3).isnan().all()
+        ghost(images(5))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert ghost.running_mean.isfinite().all()
+    assert ghost.running_var.isfinite().all()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from mmengine.logging import MMLogger
 
 from ..errors import DataError, OptionError
 from ..evaluation.shown_objects import Boxes
+from ..evaluation.without_prints import without_prints
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
         )
     dataset_cfg = copy.deepcopy(dict(loader["dataset"]))
     dataset_cfg.update(pipeline=[], test_mode=True)
-    with _without_prints():
+    with without_prints():
         dataset = DATASETS.build(dataset_cfg)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if not count:
@@ -116,7 +115,7 @@ def coco_scores(
         ``bbox_mAP`` and its companions, ``segm_mAP`` too where the metric asks for
         masks; 0 for a detector that finds nothing.
     """
-    with _without_prints():
+    with without_prints():
         metric = METRICS.build(dict(pictures.metric))
     metric.dataset_meta = dict(classes=pictures.classes)
     metric.img_ids = list(pictures.image_ids)
@@ -134,18 +133,13 @@ def coco_scores(
     return {**dict.fromkeys(names, 0.0), **plain}
 
 
-def _without_prints() -> contextlib.AbstractContextManager[object]:
-    """Silence what pycocotools prints on the way."""
-    return contextlib.redirect_stdout(io.StringIO())
-
-
 def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
     """Evaluate without the tables that mmdet and pycocotools print on the way."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel("ERROR")
     try:
-        with _without_prints():
+        with without_prints():
             return metric.evaluate(count)
     finally:
         logger.setLevel(level)

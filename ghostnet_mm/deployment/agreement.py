@@ -38,12 +38,15 @@ class DetectionAgreement:
 def output_differences(
     expected: Sequence[Mapping[str, np.ndarray]],
     actual: Sequence[Mapping[str, np.ndarray]],
+    limits: Mapping[str, float] | None = None,
 ) -> dict[str, Difference]:
     """Compare the outputs of two models on the same inputs, by name.
 
     Args:
         expected: Per input the outputs by name.
         actual: The same of the other model; outputs it lacks are an error.
+        limits: By output, the number up to which gaps are absolute. Beyond it they
+            shrink in proportion: a gap of 2 at a number of 10 times the limit is 0.2.
 
     Raises:
         ValueError: An output is missing or of another shape, so that no number says
@@ -58,7 +61,7 @@ def output_differences(
                 raise ValueError(
                     f"output {name} has shape {shape} instead of {mine[name].shape}"
                 )
-            gaps.append(np.abs(np.float64(mine[name]) - np.float64(other[name])))
+            gaps.append(_gaps(mine[name], other[name], (limits or {}).get(name)))
         flat = np.concatenate([one.ravel() for one in gaps])
         # A NaN on one side would otherwise hide.
         differences[name] = Difference(
@@ -66,6 +69,15 @@ def output_differences(
             float(flat.mean()) if flat.size else 0.0,
         )
     return differences
+
+
+def _gaps(mine: np.ndarray, other: np.ndarray, limit: float | None) -> np.ndarray:
+    mine, other = np.float64(mine), np.float64(other)
+    with np.errstate(invalid="ignore"):  # infinity on both sides
+        gaps = np.abs(mine - other)
+        if limit is not None:
+            gaps /= np.maximum(1, np.abs(mine) / limit)
+    return np.where(mine == other, 0, gaps)
 
 
 def detection_agreement(

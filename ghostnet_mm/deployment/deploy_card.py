@@ -66,7 +66,8 @@ class Tolerances:
     """What an exported model may differ by.
 
     Attributes:
-        box: Pixels of the network's input (raw outputs) or of the picture.
+        box: Pixels of the network's input (raw outputs) or of the picture; for raw
+            boxes beyond the input see `raw_differences`.
         score: Of probabilities.
         points: Of mAP, 0 to 100.
         unmatched: Share of detections without a counterpart. Rounding may turn a

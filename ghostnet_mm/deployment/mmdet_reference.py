@@ -56,7 +56,7 @@ def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Dete
     """
     if size is None:
         return detector
-    model = copy.deepcopy(detector.model)
+    model = _with_own_preprocessor(detector.model)
     _pad_batches(model.data_preprocessor, size)
     steps = [_step_for_size(one, size) for one in detector.pipeline.transforms]
     return replace(detector, model=model, pipeline=Compose(steps))
@@ -90,6 +90,16 @@ def _step_for_size(step: Step, size: tuple[int, int]) -> Step:
             size=width_and_height, pad_val=step.pad_val, padding_mode=step.padding_mode
         )
     return step
+
+
+def _with_own_preprocessor(model: nn.Module) -> nn.Module:
+    """Return a copy that shares all parts but the data preprocessor."""
+    shared = {
+        id(part): part
+        for name, part in model.named_children()
+        if name != "data_preprocessor"
+    }
+    return copy.deepcopy(model, shared)
 
 
 def _pad_batches(preprocessor: nn.Module, size: tuple[int, int]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from ghostnet_runtime.description_text import METADATA_KEY, parse_description
+from ghostnet_runtime.description_text import METADATA_KEY
 from torch import Tensor
 
 from ..errors import OptionError
@@ -136,21 +136,6 @@ def save_onnx(
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def read_description(path: str | os.PathLike) -> dict[str, Any]:
-    """Read the description that an ONNX file carries.
-
-    Raises:
-        OptionError: It has none.
-    """
-    import onnx
-
-    model = onnx.load_model(path, load_external_data=False)
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            return parse_description(entry.value, path)
-    raise OptionError(f"{path} carries no description: export it with tools/export.py.")
 
 
 def _example(

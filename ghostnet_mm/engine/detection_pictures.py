@@ -11,6 +11,7 @@ from ..configuration import Options
 from ..configuration.data_checks import check_data
 from ..errors import CheckpointError, OptionError
 from ..evaluation.detection_grid import write_detector_grid
+from ..evaluation.without_prints import without_prints
 from .detection import load_detector
 
 
@@ -52,7 +53,8 @@ def draw_validation_grid(
     if split == "train":
         _show_instead(dataset_cfg, _unwrapped(cfg.train_dataloader.dataset))
     check_data(cfg, (split,))
-    dataset = DATASETS.build(dataset_cfg)
+    with without_prints():
+        dataset = DATASETS.build(dataset_cfg)
     path = Path(out) if out is not None else checkpoint.parent / "detections.png"
     return write_detector_grid(
         detector.model, dataset, path, num_images, score_threshold

@@ -20,6 +20,7 @@ from ghostnet_mm.analysis.benchmarking import (
     collect_scores,
     eager,
     exported,
+    isolation,
     load_pictures,
     parse_candidate,
     run_benchmark,
@@ -325,6 +326,21 @@ def test_a_process_that_dies_between_rounds_is_told():
         process.join()
         with pytest.raises(OptionError, match="of a ended with status -9"):
             one[0].measure()
+
+
+def test_a_timed_call_comes_after_a_while_of_others(monkeypatch):
+    """Right after its rest a candidate is slower than it is at work."""
+    now, times = 0.0, iter([0.06, 0.03, 0.03, 0.02, 0.02])
+
+    def measure():
+        nonlocal now
+        took = next(times)
+        now += took
+        return took
+
+    monkeypatch.setattr(isolation.time, "perf_counter", lambda: now)
+    assert isolation._settled(measure) == 0.02
+    assert list(times) == [0.02]
 
 
 def test_mistakes_come_back_from_a_process(tmp_path):

@@ -41,7 +41,7 @@ from ghostnet_mm.analysis.doctor.proposals import FILE_SCOPES, KEEPS, Proposal
 from ghostnet_mm.analysis.doctor.trials import TrialSettings, run_trials
 from ghostnet_mm.deployment import exported_models
 from ghostnet_mm.deployment.detection_graph import DetectionGraph
-from ghostnet_mm.deployment.onnx_export import read_description
+from ghostnet_mm.deployment.exported_models import open_exported
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.layers.squeeze_excite import SqueezeExcite
 
@@ -375,7 +375,8 @@ def test_every_change_is_proposed_in_every_runtime(written):
         assert "to be measured with tools/quantize.py" in one.accuracy
     for path in written.changed.files.values():
         if path.suffix == ".onnx":
-            assert read_description(path) == read_description(written.files["onnx"])
+            original = open_exported(written.files["onnx"])
+            assert open_exported(path).description == original.description
 
 
 def test_int8_is_per_channel_and_its_difference_is_said(written):

@@ -78,6 +78,25 @@ def test_nan_does_not_pass_for_a_small_difference():
     assert not output_differences(expected, actual)["scores"].largest <= 1e9
 
 
+def test_gaps_beyond_a_limit_are_relative():
+    expected = [{"boxes": np.array([-4.0e6, -200.0, 50.0, np.inf, -np.inf])}]
+    actual = [{"boxes": np.array([-4.0e6 + 8, -203.0, 50.5, np.inf, -np.inf])}]
+    gap = output_differences(expected, actual, dict(boxes=100))["boxes"]
+    assert gap.largest == 1.5  # 3 at twice the limit
+    assert gap.mean == pytest.approx((8 / 4.0e4 + 1.5 + 0.5) / 5)
+    assert output_differences(expected, actual)["boxes"].largest == 8
+
+
+@pytest.mark.parametrize("other", [np.nan, -np.inf, 1.0])
+def test_infinity_on_one_side_is_no_small_difference(other):
+    gap = output_differences([{"b": np.array([np.inf])}], [{"b": np.array([other])}])
+    assert not gap["b"].largest <= 1e9
+    gap = output_differences(
+        [{"b": np.array([np.inf])}], [{"b": np.array([other])}], dict(b=100)
+    )
+    assert not gap["b"].largest <= 1e9
+
+
 @pytest.mark.parametrize("actual", [{}, {"scores": np.zeros((1, 3))}])
 def test_an_output_that_cannot_be_compared_is_an_error(actual):
     with pytest.raises(ValueError, match="scores"):

@@ -70,6 +70,23 @@ def test_a_nan_of_one_picture_is_not_lost(position):
     assert math.isnan(found["one"]["boxes"].largest)
 
 
+def test_boxes_far_beyond_the_input_are_compared_relatively():
+    """The longer side is 8: 40 is five times as far."""
+
+    class Graph(CountingGraph):
+        def __call__(self, image):
+            return {"boxes": torch.tensor([40.0, 4.0]), "scores": torch.tensor([40.0])}
+
+    one = file_of((8, 2))
+    one.model.run = lambda image: {
+        "boxes": np.float32([41, 4]),
+        "scores": np.float32([41]),
+    }
+    found = raw_differences(Graph(), dict(one=one), [np.zeros((8, 2, 3), np.uint8)])
+    assert found["one"]["boxes"].largest == pytest.approx(0.2)
+    assert found["one"]["scores"].largest == 1
+
+
 def test_files_without_a_counterpart_are_left_out():
     files = dict(
         nms=file_of((2, 2), outputs="detections"), pixels=file_of((2, 2), form="pixels")

@@ -115,6 +115,7 @@ def test_mmdet_as_configured_differs_and_stays(wide):
         assert as_configured.unmatched > 0 or as_configured.box.largest > 0.1
         assert_agrees(agreement(reference.detect, detect, pixels))
     np.testing.assert_array_equal(detector.detect(lying).boxes, before.boxes)
+    assert reference.model.backbone is detector.model.backbone  # no copy
     assert reference_detector(detector, None) is detector
 
 

@@ -13,7 +13,8 @@ from reference_selection import select
 from ghostnet_mm.deployment import onnx_export
 from ghostnet_mm.deployment.description import describe
 from ghostnet_mm.deployment.detection_graph import DetectionGraph
-from ghostnet_mm.deployment.onnx_export import export_onnx, read_description
+from ghostnet_mm.deployment.exported_models import open_exported
+from ghostnet_mm.deployment.onnx_export import export_onnx
 from ghostnet_mm.errors import OptionError
 
 CLASSES = [str(one) for one in range(80)]
@@ -61,7 +62,7 @@ def test_static_files(name, tmp_path):
     graph, description = export(name, path)
     assert_same(*run_both(graph, path, images(1)))
     assert [one.name for one in path.parent.iterdir()] == ["model.onnx"]
-    assert read_description(path) == json.loads(json.dumps(description))
+    assert open_exported(path).description == json.loads(json.dumps(description))
     model = onnx.load(path)
     assert not model.functions
     assert {node.domain for node in model.graph.node} == {""}
@@ -124,16 +125,6 @@ def test_operators_outside_of_the_standard_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_without_description_is_refused(tmp_path):
-    values = [onnx.helper.make_tensor_value_info(n, 1, [1]) for n in "xy"]
-    node = onnx.helper.make_node("Relu", ["x"], ["y"])
-    graph = onnx.helper.make_graph([node], "g", values[:1], values[1:])
-    path = tmp_path / "model.onnx"
-    onnx.save(onnx.helper.make_model(graph), path)
-    with pytest.raises(OptionError, match="carries no description"):
-        read_description(path)
-
-
 def test_selection_and_preprocessing_join_the_graph(tmp_path):
     path = tmp_path / "model.onnx"
     _, description = export("yolox_ghostnet-nano_coco", path, nms=True, preprocess=True)
@@ -146,4 +137,7 @@ def test_selection_and_preprocessing_join_the_graph(tmp_path):
     detections, labels = session.run(None, {"image": picture})
     assert detections.shape == (1, 300, 5)
     assert labels.shape == (1, 300)
-    assert read_description(path)["outputs"]["names"] == ["detections", "labels"]
+    assert open_exported(path).description["outputs"]["names"] == [
+        "detections",
+        "labels",
+    ]

@@ -8,7 +8,7 @@ and a short rest between turns leave every candidate the machine to itself.
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -21,7 +21,7 @@ from ...configuration.console import tell
 from ...errors import OptionError, UserError
 from ..latency import torch_threads
 from .candidates import Candidate
-from .settings import BenchmarkSettings
+from .settings import SETTLING_SECONDS, BenchmarkSettings
 from .subjects import Subject, open_candidate
 
 # ncnn lets the threads of OpenMP spin for 20 ms after their work; others stop earlier.
@@ -121,6 +121,14 @@ class _Worker:
         return answer
 
 
+def _settled(measure: Callable[[], float]) -> float:
+    """Return the last of the measurements of a while."""
+    until = time.perf_counter() + SETTLING_SECONDS
+    while time.perf_counter() < until:
+        measure()
+    return measure()
+
+
 def _serve(
     connection: Connection,
     candidate: Candidate,
@@ -139,7 +147,7 @@ def _serve(
             )
             measures = {one.scope: one.measure for one in subjects}
             while True:
-                connection.send(measures[connection.recv()]())
+                connection.send(_settled(measures[connection.recv()]))
     except UserError as error:
         connection.send(error)
     except (EOFError, ConnectionError):  # nobody asks any more

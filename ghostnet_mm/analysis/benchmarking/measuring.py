@@ -13,25 +13,13 @@ from ..latency import Timing, alternating_measurements, torch_threads
 from .candidates import Candidate, refuse_doubles
 from .isolation import isolated_subjects
 from .settings import WARM_UP, BenchmarkSettings
-from .subjects import Subject, open_subjects
+from .subjects import ScopedCandidate, Subject, open_subjects
 
 
 @dataclass(frozen=True)
-class BenchmarkRow:
-    """One candidate in one scope.
+class BenchmarkRow(ScopedCandidate):
+    """What was measured: ``timing``."""
 
-    Attributes:
-        label: The candidate.
-        runs_in: Its form and runtime.
-        scope: ``network`` or ``end-to-end``.
-        size: Height and width of the network's input in pixels.
-        timing: The measurement.
-    """
-
-    label: str
-    runs_in: str
-    scope: str
-    size: tuple[int, int] | None
     timing: Timing
 
 

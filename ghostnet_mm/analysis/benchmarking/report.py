@@ -10,7 +10,7 @@ from ..latency import torch_threads
 from ..machine import describe_machine
 from ..tradeoff_plot import draw_tradeoff
 from .measuring import Benchmark, medians
-from .settings import SCOPES, SETTLING_CALLS, BenchmarkSettings
+from .settings import SCOPES, SETTLING_CALLS, SETTLING_SECONDS, BenchmarkSettings
 
 TABLE_NAME = "benchmark.md"
 CSV_NAME = "benchmark.csv"
@@ -83,10 +83,15 @@ def header_lines(
     with torch_threads(benchmark.threads):
         yield f"{describe_machine()}, {library_versions()}; {platform.platform()}"
     device = "" if settings.device == "cpu" else f" (PyTorch on {settings.device})"
-    where = ", each in a process of its own," if settings.isolated else ", each"
+    settling = f"each after {SETTLING_CALLS} untimed call"
+    if settings.isolated:
+        settling = (
+            f"each in a process of its own, after {SETTLING_SECONDS:g} s of untimed "
+            f"calls"
+        )
     yield (
-        f"{settings.rounds} rounds{device}, candidates in turns{where} after "
-        f"{SETTLING_CALLS} untimed call; batch {settings.batch}; {pictures}."
+        f"{settings.rounds} rounds{device}, candidates in turns, {settling}; "
+        f"batch {settings.batch}; {pictures}."
     )
 
 

@@ -15,7 +15,7 @@ from .settings import BOTH, END_TO_END, NETWORK, SETTLING_CALLS, BenchmarkSettin
 
 
 @dataclass(frozen=True)
-class Subject:
+class ScopedCandidate:
     """One candidate in one scope.
 
     Attributes:
@@ -23,13 +23,18 @@ class Subject:
         runs_in: Its form and runtime.
         scope: ``network`` or ``end-to-end``.
         size: Height and width of the network's input in pixels.
-        measure: Gives the milliseconds of one call.
     """
 
     label: str
     runs_in: str
     scope: str
     size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Subject(ScopedCandidate):
+    """What is timed: ``measure`` gives the milliseconds of one call."""
+
     measure: Callable[[], float]
 
 

@@ -164,10 +164,11 @@ def _onnx_profile(
     examination: Examination,
     threads: int,
 ) -> Profile:
-    from ...deployment.onnx_export import read_description
+    from ...deployment.exported_models import open_exported
 
     candidate = Candidate("onnx", str(path))
-    image, _ = input_for(candidate, read_description(path), pictures[:1], None)
+    description = open_exported(path, threads).description
+    image, _ = input_for(candidate, description, pictures[:1], None)
     found = profile_onnx(
         path, image, examination.rounds, threads, module_labels(detector.model)
     )

@@ -16,7 +16,7 @@ EXAMPLES = """\
 examples:
   python tools/test.py configs/retinanet_ghostnet_coco.py epoch_12.pth --data-root coco
   python tools/test.py configs/retinanet_ghostnet_digits.py \\
-      work_dirs/retinanet_ghostnet_digits/epoch_12.pth \\
+      work_dirs/retinanet_ghostnet_digits/epoch_5.pth \\
       --out digits.json --show-dir pictures"""
 
 

@@ -38,15 +38,15 @@ class DetectionAgreement:
 def output_differences(
     expected: Sequence[Mapping[str, np.ndarray]],
     actual: Sequence[Mapping[str, np.ndarray]],
-    limits: Mapping[str, float] | None = None,
+    relative_beyond: Mapping[str, float] | None = None,
 ) -> dict[str, Difference]:
     """Compare the outputs of two models on the same inputs, by name.
 
     Args:
         expected: Per input the outputs by name.
         actual: The same of the other model; outputs it lacks are an error.
-        limits: By output, the number up to which gaps are absolute. Beyond it they
-            shrink in proportion: a gap of 2 at a number of 10 times the limit is 0.2.
+        relative_beyond: By output, a magnitude of the expected number. Beyond it gaps
+            count in proportion: one of 2 at 10 times this magnitude is 0.2.
 
     Raises:
         ValueError: An output is missing or of another shape, so that no number says
@@ -61,7 +61,9 @@ def output_differences(
                 raise ValueError(
                     f"output {name} has shape {shape} instead of {mine[name].shape}"
                 )
-            gaps.append(_gaps(mine[name], other[name], (limits or {}).get(name)))
+            gaps.append(
+                _gaps(mine[name], other[name], (relative_beyond or {}).get(name))
+            )
         flat = np.concatenate([one.ravel() for one in gaps])
         # A NaN on one side would otherwise hide.
         differences[name] = Difference(
@@ -71,12 +73,15 @@ def output_differences(
     return differences
 
 
-def _gaps(mine: np.ndarray, other: np.ndarray, limit: float | None) -> np.ndarray:
+def _gaps(
+    mine: np.ndarray, other: np.ndarray, relative_beyond: float | None
+) -> np.ndarray:
     mine, other = np.float64(mine), np.float64(other)
-    with np.errstate(invalid="ignore"):  # infinity on both sides
+    # inf - inf and inf / inf are NaN, which is no small gap.
+    with np.errstate(invalid="ignore"):
         gaps = np.abs(mine - other)
-        if limit is not None:
-            gaps /= np.maximum(1, np.abs(mine) / limit)
+        if relative_beyond is not None:
+            gaps /= np.maximum(1, np.abs(mine) / relative_beyond)
     return np.where(mine == other, 0, gaps)
 
 

@@ -88,7 +88,8 @@ def card_page(card: DeployCard) -> str:
         f"{card.scored_pictures} pictures, all with mmdet's CocoMetric. Tolerances: "
         f"{card.tolerances.box:g} px, "
         f"{card.tolerances.score:g} of a score, {card.tolerances.points:g} points of "
-        f"mAP. Latency: one picture at a time, formats in turns, after a warm-up.</p>",
+        f"mAP; gaps of raw boxes beyond the input's longer side count in proportion. "
+        f"Latency: one picture at a time, formats in turns, after a warm-up.</p>",
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -77,7 +77,7 @@ def accuracy_table(cards: Sequence[Card]) -> Iterator[str]:
 def latency_table(cards: Sequence[Card]) -> Iterator[str]:
     """Yield a Markdown table of milliseconds from picture to boxes.
 
-    A cell is the median and, in brackets, how many times faster than mmdet's eager
+    A cell is the median and, in brackets, how many times as fast as mmdet's eager
     inference it is.
     """
     names = _formats(cards)

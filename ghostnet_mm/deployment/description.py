@@ -169,7 +169,6 @@ def with_dynamic_axes(
         changed["selection"] = dict(description["selection"], levels=None)
     if changed["input"]["height"] is None and not size:
         raise OptionError(
-            "The config leaves pictures as large as they are: give --size HEIGHT WIDTH "
-            "or --dynamic-size."
+            "The config leaves pictures as large as they are: give --size HEIGHT WIDTH."
         )
     return changed

@@ -188,7 +188,10 @@ def chosen_formats(
                 f"test_cfg.min_bbox_size asks for: set it to 0"
             )
         elif any_size and not one.takes_options:
-            reason = f"{name} needs a fixed size: give --size HEIGHT WIDTH"
+            reason = (
+                f"{name} needs a fixed size, and this config leaves pictures as large "
+                f"as they are"
+            )
         elif not one.is_installed:
             reason = (
                 f"{name} needs libraries that are not installed: pip install "

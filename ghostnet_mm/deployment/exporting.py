@@ -13,6 +13,7 @@ from ghostnet_runtime.finished_folder import finished_folder
 from ..analysis.latency import torch_threads
 from ..configuration.console import tell
 from ..engine.detection import Detector
+from ..errors import OptionError
 from .card_page import card_page
 from .concat_free import concat_free
 from .concat_free_choice import choose_concat_free
@@ -65,18 +66,23 @@ def _formats(
     graph: DetectionGraph, description: Mapping[str, Any], request: ExportRequest
 ) -> Sequence[ExportFormat]:
     """Choose the formats, and tell what is left out or lost."""
+    any_size = description["input"]["height"] is None
     formats, left_out = chosen_formats(
         request.formats,
         two_stages=graph.takes_image_sizes,
         masks=description["task"] == "instance_segmentation",
-        any_size=description["input"]["height"] is None,
+        any_size=any_size,
         picture_sizes=needs_picture_sizes(description),
     )
+    dynamic_size = request.onnx_options.get("dynamic_size", False)
+    if any_size and not dynamic_size:
+        raise OptionError(
+            "This config leaves pictures as large as they are: give --dynamic-size, "
+            "which ONNX and OpenVINO files can have."
+        )
     for reason in left_out.values():
         tell(f"left out: {reason}")
-    if not request.onnx_options.get("dynamic_size") or not all(
-        one.takes_options for one in formats
-    ):
+    if not dynamic_size or not all(one.takes_options for one in formats):
         _tell_what_is_shrunk(description)
     return formats
 

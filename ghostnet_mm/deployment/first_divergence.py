@@ -95,7 +95,7 @@ def first_divergence(
             expected = ProbedGraph(graph, names)(image)
         for name, mine in zip(output_names(names), expected, strict=True):
             gap = _relative_gap(mine.numpy(), outputs[name])
-            if gap > tolerance:
+            if not gap <= tolerance:  # NaN is a difference too
                 scope = names[output_names(names).index(name)]
                 found = Divergence(scope, gap)
                 break
@@ -141,8 +141,12 @@ def _relative_gap(expected: np.ndarray, actual: np.ndarray) -> float:
     if expected.shape != actual.shape:
         # ncnn has no batch dimension.
         actual = actual.reshape(expected.shape)
-    scale = max(float(np.abs(expected).max()), 1e-12)
-    return float(np.abs(np.float64(expected) - np.float64(actual)).max()) / scale
+    expected, actual = np.float64(expected), np.float64(actual)
+    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        gaps = np.where(same, 0, np.abs(expected - actual))
+    finite = np.abs(expected[np.isfinite(expected)])
+    return float(gaps.max()) / max(float(finite.max(initial=0)), 1e-12)
 
 
 @contextmanager

@@ -70,10 +70,9 @@ def raw_differences(
             if image.shape not in expected:
                 expected[image.shape] = _outputs(graph, image)
             mine = expected[image.shape]
-            limits = dict(boxes=max(image.shape[-2:]))
-            parts[name].append(
-                output_differences([mine], [one.model.run(image)], limits)
-            )
+            side = max(image.shape[-2:])
+            found = output_differences([mine], [one.model.run(image)], dict(boxes=side))
+            parts[name].append(found)
             sizes[name].append(image.size)
     return {name: _joined(parts[name], sizes[name]) for name in compared}
 

@@ -53,6 +53,9 @@ def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Dete
         detector: The detector; it stays as it is.
         size: Height and width of the file's input in pixels; ``None``, for files of
             any size, is the detector itself.
+
+    Returns:
+        A detector that shares backbone, neck and heads with the one given.
     """
     if size is None:
         return detector
@@ -93,7 +96,10 @@ def _step_for_size(step: Step, size: tuple[int, int]) -> Step:
 
 
 def _with_own_preprocessor(model: nn.Module) -> nn.Module:
-    """Return a copy that shares all parts but the data preprocessor."""
+    """Return a copy of a detector that shares all parts but the data preprocessor.
+
+    ``deepcopy`` takes what its memo holds as copied already.
+    """
     shared = {
         id(part): part
         for name, part in model.named_children()

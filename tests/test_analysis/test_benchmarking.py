@@ -20,10 +20,10 @@ from ghostnet_mm.analysis.benchmarking import (
     collect_scores,
     eager,
     exported,
-    isolation,
     load_pictures,
     parse_candidate,
     run_benchmark,
+    turns,
     write_benchmark,
 )
 from ghostnet_mm.analysis.benchmarking.isolation import isolated_subjects
@@ -141,7 +141,9 @@ def test_all_see_the_same_pictures_in_turns(monkeypatch):
     assert [name for name, _ in seen[:4]] == ["a", "a", "b", "b"]
     batches = {name: [two for one, two in seen if one == name] for name in "ab"}
     assert batches["a"] == batches["b"]
-    assert batches["a"][:3] == [[1, 2], [3, 1], [2, 3]]
+    turns_taken = batches["a"][::2]  # each settles on what it is timed on
+    assert turns_taken == batches["a"][1::2]
+    assert turns_taken[:3] == [[1, 2], [3, 1], [2, 3]]
     assert [row.label for row in done.rows] == ["a", "b"]
     assert all(len(row.timing.milliseconds) == 2 for row in done.rows)
     # Only of the one with random weights it is said.
@@ -218,6 +220,7 @@ def test_the_report_has_every_number(tmp_path):
     assert "3 threads" in head
     assert "onnxruntime" in head or "mmdet" in head
     assert "3 rounds" in how
+    assert "each after 1 untimed call" in how
     assert "4 pictures" in how
     cells = [[one.strip() for one in row.split("|")[1:-1]] for row in rows[:3]]
     # Fastest first, scope by scope.
@@ -244,6 +247,12 @@ def test_the_report_has_every_number(tmp_path):
     for name in ("benchmark.png", "map_latency.png"):
         picture = cv2.imread(str(tmp_path / "new" / name))
         assert picture.std() > 5
+
+
+def test_the_report_says_how_isolated_candidates_were_timed():
+    settings = BenchmarkSettings(rounds=3, isolated=True)
+    text = write_benchmark(Benchmark(ROWS, (), 1), settings, "4 pictures")
+    assert "own, after 30 ms of rest and 0.1 s of untimed calls" in text
 
 
 def test_without_scores_there_is_no_column_and_no_plot(tmp_path):
@@ -328,19 +337,31 @@ def test_a_process_that_dies_between_rounds_is_told():
             one[0].measure()
 
 
-def test_a_timed_call_comes_after_a_while_of_others(monkeypatch):
-    """Right after its rest a candidate is slower than it is at work."""
-    now, times = 0.0, iter([0.06, 0.03, 0.03, 0.02, 0.02])
+def test_every_candidate_is_timed_on_the_same_pictures(monkeypatch):
+    """However fast it is, and so however often it repeats a call."""
+    now, seen = [0.0], []
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
 
-    def measure():
-        nonlocal now
-        took = next(times)
-        now += took
-        return took
+    def detector(seconds):
+        def detect(batch):
+            now[0] += seconds
+            seen.append((seconds, batch[0]))
 
-    monkeypatch.setattr(isolation.time, "perf_counter", lambda: now)
-    assert isolation._settled(measure) == 0.02
-    assert list(times) == [0.02]
+        return detect
+
+    pictures = [1, 2, 3]
+    fast, slow = (turns.picture_turns(detector(one), pictures) for one in (0.03, 0.2))
+    assert turns.time_turn(fast, settling_seconds=0.1) == pytest.approx(30)
+    assert turns.time_turn(slow, settling_seconds=0.1) == pytest.approx(200)
+    assert turns.time_turn(fast) == pytest.approx(30)
+    assert turns.time_turn(slow) == pytest.approx(200)
+    # Settling for a while, then one call that settles and the one that counts.
+    assert seen == [
+        *[(0.03, 1)] * (4 + 2),
+        *[(0.2, 1)] * (1 + 2),
+        *[(0.03, 2)] * 2,
+        *[(0.2, 2)] * 2,
+    ]
 
 
 def test_mistakes_come_back_from_a_process(tmp_path):

@@ -347,7 +347,7 @@ def test_trials_are_timed_in_turns_with_the_original(monkeypatch, digits):
     now, calls = [0.0], []
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
 
-    def pass_of(candidate, scope, pictures, settings):
+    def turns_of(candidate, scope, pictures, settings):
         seconds = {"half": 1.0, "same": 2.0}.get(candidate.label, 2.0)
         if candidate.label == "broken":
             raise OptionError("It cannot be built.")
@@ -356,9 +356,9 @@ def test_trials_are_timed_in_turns_with_the_original(monkeypatch, digits):
             calls.append(candidate.label)
             now[0] += seconds
 
-        return run
+        return lambda: run
 
-    monkeypatch.setattr(trials_module, "_pass_of", pass_of)
+    monkeypatch.setattr(trials_module, "_turns_of", turns_of)
     tried = [proposal("same"), proposal("half"), proposal("broken")]
     found, notes = run_trials(
         Candidate("original", digits), tried, [], TrialSettings(None, 3, 1)

@@ -78,7 +78,7 @@ def test_nan_does_not_pass_for_a_small_difference():
     assert not output_differences(expected, actual)["scores"].largest <= 1e9
 
 
-def test_gaps_beyond_a_limit_are_relative():
+def test_gaps_at_large_numbers_are_relative():
     expected = [{"boxes": np.array([-4.0e6, -200.0, 50.0, np.inf, -np.inf])}]
     actual = [{"boxes": np.array([-4.0e6 + 8, -203.0, 50.5, np.inf, -np.inf])}]
     gap = output_differences(expected, actual, dict(boxes=100))["boxes"]
@@ -87,14 +87,14 @@ def test_gaps_beyond_a_limit_are_relative():
     assert output_differences(expected, actual)["boxes"].largest == 8
 
 
-@pytest.mark.parametrize("other", [np.nan, -np.inf, 1.0])
-def test_infinity_on_one_side_is_no_small_difference(other):
-    gap = output_differences([{"b": np.array([np.inf])}], [{"b": np.array([other])}])
-    assert not gap["b"].largest <= 1e9
-    gap = output_differences(
-        [{"b": np.array([np.inf])}], [{"b": np.array([other])}], dict(b=100)
-    )
-    assert not gap["b"].largest <= 1e9
+@pytest.mark.parametrize("relative_beyond", [None, dict(b=100)])
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [(np.inf, np.nan), (np.inf, -np.inf), (np.inf, 1.0), (np.nan, np.nan)],
+)
+def test_what_is_no_number_is_no_small_difference(mine, other, relative_beyond):
+    pair = [{"b": np.array([mine])}], [{"b": np.array([other])}]
+    assert not output_differences(*pair, relative_beyond)["b"].largest <= 1e9
 
 
 @pytest.mark.parametrize("actual", [{}, {"scores": np.zeros((1, 3))}])

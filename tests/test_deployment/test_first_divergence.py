@@ -29,7 +29,9 @@ def network(blocks: int = 4) -> nn.Module:
     return nn.Sequential(*(Block(3) for _ in range(blocks))).eval()
 
 
-def exported_with_fault(layer: str | None, calls: list[int]):
+def exported_with_fault(
+    layer: str | None, calls: list[int], fault=lambda output: output + 0.1
+):
     """Return a stand-in for an exporter that gets one layer wrong."""
 
     def run(graph: nn.Module, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -37,7 +39,7 @@ def exported_with_fault(layer: str | None, calls: list[int]):
         handle = None
         if layer is not None:
             wrong = graph.source.get_submodule(layer)
-            handle = wrong.register_forward_hook(lambda m, i, output: output + 0.1)
+            handle = wrong.register_forward_hook(lambda m, i, output: fault(output))
         with torch.no_grad():
             outputs = graph(torch.ones(1, 3, 4, 4))
         if handle is not None:
@@ -58,6 +60,24 @@ def test_the_wrong_layer_is_found(layer, blocks):
     assert found.largest > 1e-3
     assert len(calls) <= 3
     assert max(calls) <= 40
+
+
+def test_a_layer_that_gives_nan_is_found():
+    found = first_divergence(
+        network(),
+        torch.ones(1, 3, 4, 4),
+        exported_with_fault("1.second", [], lambda output: output * np.nan),
+    )
+    assert found.layer == "1.second"
+    assert np.isnan(found.largest)
+
+
+def test_infinity_and_nan_on_both_sides_are_no_divergence():
+    graph = network()
+    with torch.no_grad():
+        graph[1].second.bias.fill_(np.inf)
+    image = torch.ones(1, 3, 4, 4)
+    assert first_divergence(graph, image, exported_with_fault(None, [])) is None
 
 
 def test_equal_layers_have_no_divergence():

@@ -16,7 +16,9 @@ from random_detectors import build
 from ghostnet_mm.deployment.agreement import detection_agreement
 from ghostnet_mm.deployment.description import describe
 from ghostnet_mm.deployment.detection_graph import DetectionGraph
+from ghostnet_mm.deployment.export_request import ExportRequest
 from ghostnet_mm.deployment.exported_models import DescribedBackend
+from ghostnet_mm.deployment.exporting import export_detector
 from ghostnet_mm.deployment.mmdet_reference import (
     reference_detector,
     resized_detector,
@@ -116,6 +118,8 @@ def test_mmdet_as_configured_differs_and_stays(wide):
         assert_agrees(agreement(reference.detect, detect, pixels))
     np.testing.assert_array_equal(detector.detect(lying).boxes, before.boxes)
     assert reference.model.backbone is detector.model.backbone  # no copy
+    own = reference.model.data_preprocessor
+    assert own is not detector.model.data_preprocessor
     assert reference_detector(detector, None) is detector
 
 
@@ -213,3 +217,16 @@ def test_without_resizing_there_is_no_size_to_change():
     assert resized_detector(detector, None) is detector
     with pytest.raises(OptionError, match="no --size to change"):
         resized_detector(detector, (64, 64))
+
+
+@pytest.mark.parametrize("formats", [None, ["onnx"], ["ncnn"]])
+def test_without_resizing_exports_ask_for_what_is_possible(formats, tmp_path):
+    """Neither --size nor, for ncnn, --dynamic-size would do."""
+    request = ExportRequest(formats, [picture(40, 60)])
+    with pytest.raises(OptionError) as told:
+        export_detector(
+            detector_of("centernet_ghostnet_coco"), tmp_path / "out", "a", request
+        )
+    assert ("--dynamic-size" in str(told.value)) == (formats != ["ncnn"])
+    assert "--size HEIGHT" not in str(told.value)
+    assert not (tmp_path / "out").exists()

@@ -21,7 +21,7 @@ from ghostnet_mm.engine import detection_pictures
         ("train", [1], ["0002.png"]),
     ],
 )
-def test_the_images_of_the_split(tmp_path, monkeypatch, split, indices, names):
+def test_the_images_of_the_split(tmp_path, monkeypatch, capsys, split, indices, names):
     """Catches ``indices`` that are ignored, or those of the other split."""
     root = make_tiny_coco(tmp_path / "data")
 
@@ -44,7 +44,9 @@ def test_the_images_of_the_split(tmp_path, monkeypatch, split, indices, names):
         "write_detector_grid",
         lambda model, dataset, *rest: shown.update(dataset=dataset),
     )
+    capsys.readouterr()
     detection_pictures.draw_validation_grid(tmp_path / "epoch_1.pth", split=split)
+    assert "loading annotations" not in capsys.readouterr().out
     dataset = shown["dataset"]
     files = [dataset.get_data_info(i)["img_path"] for i in range(len(dataset))]
     folder = root / f"{split}2017"

@@ -87,8 +87,10 @@ def input_for(
     return np.ascontiguousarray(planes), (height, width)
 
 
-def end_to_end_run(candidate: Candidate, threads: int) -> Callable[[np.ndarray], Any]:
-    """Open an exported file in the runtime and return picture to detections.
+def end_to_end_run(
+    candidate: Candidate, threads: int
+) -> Callable[[Sequence[np.ndarray]], Any]:
+    """Open an exported file in the runtime and return a batch of one to detections.
 
     Raises:
         UserError: The runtime does not open such files, or the file is unusable.
@@ -98,4 +100,5 @@ def end_to_end_run(candidate: Candidate, threads: int) -> Callable[[np.ndarray],
             f"The runtime opens {', '.join(RUNTIME_SUFFIXES)} files, not "
             f"{candidate.path}; use --scope network for it."
         )
-    return Detector(candidate.path, threads=threads)
+    detector = Detector(candidate.path, threads=threads)
+    return lambda pictures: detector(pictures[0])

@@ -2,13 +2,14 @@
 
 Runtimes keep threads that spin for a while after their work. In one process, or right
 after another, they take time from whoever comes next; a process that waits for its turn
-and a short rest between turns leave every candidate the machine to itself.
+and a short rest between turns leave every candidate the machine to itself. After its
+rest a candidate works for a while before it is timed.
 """
 
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -21,11 +22,8 @@ from ...configuration.console import tell
 from ...errors import OptionError, UserError
 from ..latency import torch_threads
 from .candidates import Candidate
-from .settings import SETTLING_SECONDS, BenchmarkSettings
-from .subjects import Subject, open_candidate
-
-# ncnn lets the threads of OpenMP spin for 20 ms after their work; others stop earlier.
-REST_SECONDS = 0.03
+from .settings import REST_SECONDS, BenchmarkSettings
+from .subjects import ScopedCandidate, Subject, open_candidate
 
 
 @contextmanager
@@ -89,7 +87,16 @@ class _Worker:
     def opened(self) -> tuple[list[Subject], list[str]]:
         """Wait until the candidate is open."""
         rows, notes = self._answer()
-        subjects = [Subject(*row, partial(self._measure, row[2])) for row in rows]
+        subjects = [
+            Subject(
+                row.label,
+                row.runs_in,
+                row.scope,
+                row.size,
+                partial(self._measure, row.scope),
+            )
+            for row in rows
+        ]
         return subjects, notes
 
     def stop(self) -> None:
@@ -121,14 +128,6 @@ class _Worker:
         return answer
 
 
-def _settled(measure: Callable[[], float]) -> float:
-    """Return the last of the measurements of a while."""
-    until = time.perf_counter() + SETTLING_SECONDS
-    while time.perf_counter() < until:
-        measure()
-    return measure()
-
-
 def _serve(
     connection: Connection,
     candidate: Candidate,
@@ -141,13 +140,16 @@ def _serve(
             subjects, notes = open_candidate(candidate, settings, pictures, threads)
             connection.send(
                 (
-                    [(one.label, one.runs_in, one.scope, one.size) for one in subjects],
+                    [
+                        ScopedCandidate(one.label, one.runs_in, one.scope, one.size)
+                        for one in subjects
+                    ],
                     notes,
                 )
             )
             measures = {one.scope: one.measure for one in subjects}
             while True:
-                connection.send(_settled(measures[connection.recv()]))
+                connection.send(measures[connection.recv()]())
     except UserError as error:
         connection.send(error)
     except (EOFError, ConnectionError):  # nobody asks any more

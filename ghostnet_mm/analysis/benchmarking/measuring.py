@@ -18,7 +18,11 @@ from .subjects import ScopedCandidate, Subject, open_subjects
 
 @dataclass(frozen=True)
 class BenchmarkRow(ScopedCandidate):
-    """What was measured: ``timing``."""
+    """A measured candidate in one scope.
+
+    Attributes:
+        timing: Of its calls.
+    """
 
     timing: Timing
 

@@ -10,7 +10,13 @@ from ..latency import torch_threads
 from ..machine import describe_machine
 from ..tradeoff_plot import draw_tradeoff
 from .measuring import Benchmark, medians
-from .settings import SCOPES, SETTLING_CALLS, SETTLING_SECONDS, BenchmarkSettings
+from .settings import (
+    REST_SECONDS,
+    SCOPES,
+    SETTLING_CALLS,
+    SETTLING_SECONDS,
+    BenchmarkSettings,
+)
 
 TABLE_NAME = "benchmark.md"
 CSV_NAME = "benchmark.csv"
@@ -86,8 +92,8 @@ def header_lines(
     settling = f"each after {SETTLING_CALLS} untimed call"
     if settings.isolated:
         settling = (
-            f"each in a process of its own, after {SETTLING_SECONDS:g} s of untimed "
-            f"calls"
+            f"each in a process of its own, after {1e3 * REST_SECONDS:g} ms of rest "
+            f"and {SETTLING_SECONDS:g} s of untimed calls"
         )
     yield (
         f"{settings.rounds} rounds{device}, candidates in turns, {settling}; "

@@ -10,8 +10,11 @@ BOTH = "both"
 SCOPES = (NETWORK, END_TO_END, BOTH)
 WARM_UP = 3
 SETTLING_CALLS = 1
-# In a process of its own a candidate rests while the others run, and one call does not
-# make good what that costs: caches are cold, threads asleep, clocks low.
+# Before each turn of candidates in processes of their own: ncnn lets the threads of
+# OpenMP spin for 20 ms after their work; others stop earlier.
+REST_SECONDS = 0.03
+# After the rest one call does not make good what it cost: caches are cold, threads
+# asleep, clocks low.
 SETTLING_SECONDS = 0.1
 
 

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ...configuration.console import tell
 from ...errors import OptionError
-from ..latency import milliseconds_of
 from . import eager, exported
 from .candidates import Candidate
 from .pictures import batches
-from .settings import BOTH, END_TO_END, NETWORK, SETTLING_CALLS, BenchmarkSettings
+from .settings import (
+    BOTH,
+    END_TO_END,
+    NETWORK,
+    SETTLING_SECONDS,
+    BenchmarkSettings,
+)
+from .turns import Turns, picture_turns, same_turns, time_turn
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,11 @@ class ScopedCandidate:
 
 @dataclass(frozen=True)
 class Subject(ScopedCandidate):
-    """What is timed: ``measure`` gives the milliseconds of one call."""
+    """A candidate in one scope, ready to be timed.
+
+    Attributes:
+        measure: Times its next turn, in milliseconds.
+    """
 
     measure: Callable[[], float]
 
@@ -72,9 +83,10 @@ def open_candidate(
     if not candidate.is_exported:
         loaded = eager.load_eager(candidate, settings.size, settings.device)
     size = loaded.size if loaded else None
+    settling = SETTLING_SECONDS if settings.isolated else 0.0
     for scope in settings.scopes:
         try:
-            run, size = _run_of(
+            turns, size = _turns_of(
                 candidate, loaded, scope, settings, pictures, threads, size
             )
         except OptionError as error:
@@ -89,7 +101,7 @@ def open_candidate(
                 candidate.runs_in,
                 scope,
                 size,
-                lambda run=run: milliseconds_of(run, SETTLING_CALLS),
+                partial(time_turn, turns, settling),
             )
         )
     if END_TO_END in settings.scopes and not candidate.has_weights:
@@ -101,7 +113,7 @@ def open_candidate(
     return subjects, notes
 
 
-def _run_of(
+def _turns_of(
     candidate: Candidate,
     loaded: eager.EagerDetector | None,
     scope: str,
@@ -109,19 +121,19 @@ def _run_of(
     pictures: list[np.ndarray],
     threads: int,
     size: tuple[int, int] | None,
-) -> tuple[Callable[[], object], tuple[int, int] | None]:
-    supply = batches(pictures, settings.batch)
+) -> tuple[Turns, tuple[int, int] | None]:
+    first = next(batches(pictures, settings.batch))
     if loaded is not None:
         if scope == NETWORK:
-            return eager.network_run(loaded, next(supply)), size
-        detect_batch = eager.end_to_end_run(loaded)
-        return (lambda: detect_batch(next(supply))), size
+            return same_turns(eager.network_run(loaded, first)), size
+        detect = eager.end_to_end_run(loaded)
+        return picture_turns(detect, pictures, settings.batch), size
     if scope == NETWORK:
-        return exported.network_run(candidate, next(supply), settings.size, threads)
+        run, size = exported.network_run(candidate, first, settings.size, threads)
+        return same_turns(run), size
     if settings.batch != 1:
         raise OptionError(
             f"{candidate.path} is timed from picture to boxes one picture at a time; "
             f"use --batch 1, or --scope network."
         )
-    detect = exported.end_to_end_run(candidate, threads)
-    return (lambda: detect(next(supply)[0])), size
+    return picture_turns(exported.end_to_end_run(candidate, threads), pictures), size

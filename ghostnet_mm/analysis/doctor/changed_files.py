@@ -213,20 +213,24 @@ class ChangedFiles:
 
     def _difference(self, suffix: str, path: Path) -> str:
         """Say how far a file's outputs are from the original's at most."""
+        from ...deployment.agreement import output_differences
         from ...deployment.exported_models import open_exported
 
         if self._takes_sizes:
             return "not compared: proposals of two stages may change places"
         first = open_exported(self.files[suffix], self.threads)
         second = open_exported(path, self.threads)
-        largest: dict[str, np.ndarray] = {}
+        largest: dict[str, float] = {}
         images = self._images[:COMPARED_PICTURES]
         for image in images:
-            expected, actual = first.run(image), second.run(image)
-            for name, values in expected.items():
-                gap = np.abs(values - actual[name]).max()
+            found = output_differences(
+                [first.run(image)],
+                [second.run(image)],
+                dict(boxes=max(image.shape[-2:])),
+            )
+            for name, one in found.items():
                 # NaN stays NaN.
-                largest[name] = np.maximum(largest.get(name, 0.0), gap)
+                largest[name] = np.maximum(largest.get(name, 0.0), one.largest)
         gaps = ", ".join(
             f"{most:.2g}{' px' if name == 'boxes' else ''} of {name}"
             for name, most in largest.items()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from ...configuration.console import tell
 from ...errors import OptionError, UserError
 from ..benchmarking import eager, exported
 from ..benchmarking.candidates import Candidate
-from ..benchmarking.pictures import batches
-from ..benchmarking.settings import END_TO_END, NETWORK, SETTLING_CALLS, WARM_UP
-from ..latency import alternating_times, paired_ratios
+from ..benchmarking.settings import END_TO_END, NETWORK, WARM_UP
+from ..benchmarking.turns import Turns, picture_turns, same_turns, time_turn
+from ..latency import alternating_measurements, paired_ratios
 from .proposals import FILE_SCOPES, KEEPS, Proposal
 
 ORIGINAL = "(as it is)"
@@ -93,29 +94,28 @@ def run_trials(
         if not chosen:
             continue
         if scope in SUFFIXES:
-            as_it_is = _file_pass(SUFFIXES[scope], scope, pictures, settings, files)
+            as_it_is = _file_turns(SUFFIXES[scope], scope, pictures, settings, files)
         else:
-            as_it_is = _pass_of(original, scope, pictures, settings)
-        passes = {ORIGINAL: as_it_is}
+            as_it_is = _turns_of(original, scope, pictures, settings)
+        turns = {ORIGINAL: as_it_is}
         built: dict[str, Proposal] = {}
         for index, proposal in enumerate(chosen):
             tell(f"[{index + 1}/{len(chosen)}] building: {proposal.name}")
             try:
-                run = _changed_pass(original, proposal, pictures, settings, files)
-                run()
+                changed = _changed_turns(original, proposal, pictures, settings, files)
+                changed()()
             except (UserError, RuntimeError) as error:
                 reason = " ".join(str(error).split()).rstrip(".")
                 notes.append(f"{proposal.name}: does not run here ({reason}).")
                 continue
-            passes[proposal.name] = run
+            turns[proposal.name] = changed
             built[proposal.name] = proposal
         if not built:
             continue
-        times = alternating_times(
-            passes,
+        times = alternating_measurements(
+            {name: partial(time_turn, one) for name, one in turns.items()},
             settings.rounds,
             warm_up=WARM_UP,
-            settling=SETTLING_CALLS,
             after_round=_progress(scope, settings.rounds + WARM_UP),
         )
         found = [_trial(one, times[ORIGINAL], times[n]) for n, one in built.items()]
@@ -137,15 +137,15 @@ def _trial(
     )
 
 
-def _changed_pass(
+def _changed_turns(
     original: Candidate,
     proposal: Proposal,
     pictures: list[np.ndarray],
     settings: TrialSettings,
     files: Mapping[str, Path],
-) -> Callable[[], object]:
+) -> Turns:
     if proposal.runtime is not None:
-        return _file_pass(proposal.runtime, proposal.scope, pictures, settings, files)
+        return _file_turns(proposal.runtime, proposal.scope, pictures, settings, files)
     changed = eager.with_options(
         original, proposal.cfg_options, keep_weights=proposal.weights == KEEPS
     )
@@ -156,37 +156,35 @@ def _changed_pass(
         proposal.form,
         changed.cfg_options,
     )
-    return _pass_of(changed, proposal.scope, pictures, settings)
+    return _turns_of(changed, proposal.scope, pictures, settings)
 
 
-def _file_pass(
+def _file_turns(
     name: str,
     scope: str,
     pictures: list[np.ndarray],
     settings: TrialSettings,
     files: Mapping[str, Path],
-) -> Callable[[], object]:
+) -> Turns:
     if name not in files:
         raise OptionError(f"there is no exported {name} file")
     candidate = Candidate(name, str(files[name]))
     if scope in SUFFIXES:
-        return exported.network_run(candidate, pictures[:1], None, settings.threads)[0]
-    detect = exported.end_to_end_run(candidate, settings.threads)
-    supply = batches(pictures, 1)
-    return lambda: detect(next(supply)[0])
+        run, _ = exported.network_run(candidate, pictures[:1], None, settings.threads)
+        return same_turns(run)
+    return picture_turns(exported.end_to_end_run(candidate, settings.threads), pictures)
 
 
-def _pass_of(
+def _turns_of(
     candidate: Candidate,
     scope: str,
     pictures: list[np.ndarray],
     settings: TrialSettings,
-) -> Callable[[], object]:
+) -> Turns:
     detector = eager.load_eager(candidate, settings.size)
     if scope == NETWORK:
-        return eager.network_run(detector, pictures[:1])
-    detect, supply = eager.end_to_end_run(detector), batches(pictures, 1)
-    return lambda: detect(next(supply))
+        return same_turns(eager.network_run(detector, pictures[:1]))
+    return picture_turns(eager.end_to_end_run(detector), pictures)
 
 
 def _progress(scope: str, total: int) -> Callable[[int], None]:

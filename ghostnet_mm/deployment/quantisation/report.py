@@ -22,7 +22,7 @@ HEADERS = (
     "points lost",
     "output error",
     "ms (median / p90)",
-    "times faster (quartiles)",
+    "times as fast (quartiles)",
     "convolutions in float",
 )
 

@@ -167,7 +167,7 @@ class TwoStageDecoder:
             batch = logits.shape[0]
             logits = logits.permute(0, 2, 3, 1)
             logits = logits.reshape(batch, -1, self.rpn.cls_out_channels)
-            scores = class_scores(self.rpn, logits).squeeze(-1)
+            scores = _objectness(self.rpn, logits).squeeze(-1)
             deltas = deltas.permute(0, 2, 3, 1).reshape(batch, -1, 4)
             scores, best = self._best(scores)
             # Of padding, which may point past the end.
@@ -259,6 +259,17 @@ def keep_by_nms(
     mask = scores.new_zeros(batch * count)
     mask = mask.scatter(0, kept, torch.ones_like(kept, dtype=scores.dtype))
     return mask.reshape(batch, count) > 0
+
+
+def _objectness(rpn: RPNHead, logits: Tensor) -> Tensor:
+    """Turn ``(..., channels)`` logits into ``(..., 1)`` scores that rank proposals.
+
+    ONNX Runtime's Sigmoid is exact to some 3e-8 only, so that scores below come out in
+    another order and NMS keeps other proposals. Its Exp is exact in proportion.
+    """
+    if rpn.use_sigmoid_cls:
+        return 1 / (1 + (-logits).exp())
+    return class_scores(rpn, logits)
 
 
 def _roi_align(layer: RoIAlign, feature: Tensor, rois: Tensor) -> Tensor:

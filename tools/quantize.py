@@ -26,7 +26,7 @@ examples:
 runtimes (default: onnxruntime openvino):
   onnxruntime       QDQ, INT8 weights per channel
   openvino          NNCF's post-training quantisation, with bfloat16 beside it
-  ncnn              with ncnn2table and ncnn2int8 from a release of ncnn"""
+  ncnn              convolutions in INT8 per channel, what is between in float"""
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -106,7 +106,7 @@ def quantize(arguments: argparse.Namespace) -> None:
         QuantisationRequest,
         quantise_detector,
     )
-    from ghostnet_mm.deployment.quantisation.recipes import RECIPES
+    from ghostnet_mm.deployment.quantisation.recipes import DEFAULT_RUNTIMES
     from ghostnet_mm.deployment.quantisation.report import markdown_table
     from ghostnet_mm.deployment.quantisation.runtime_steps import Goal
     from ghostnet_mm.engine.detection import load_detector
@@ -130,7 +130,7 @@ def quantize(arguments: argparse.Namespace) -> None:
                 cfg, arguments.num_images, arguments.images
             ),
             labelled=labelled,
-            runtimes=arguments.runtimes or tuple(RECIPES),
+            runtimes=arguments.runtimes or DEFAULT_RUNTIMES,
             goal=Goal(arguments.points, arguments.error),
             size=tuple(arguments.size) if arguments.size else None,
             float_names=arguments.float,

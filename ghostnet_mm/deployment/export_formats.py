@@ -204,10 +204,3 @@ def chosen_formats(
         else:
             left_out[name] = reason
     return chosen, left_out
-
-
-def model_files(path: Path) -> list[Path]:
-    """Return the files that a model consists of, the description apart."""
-    weights = path.with_suffix(".bin")
-    has_weights = path.suffix in (".xml", ".param") and weights.is_file()
-    return [path, weights] if has_weights else [path]

@@ -21,7 +21,7 @@ from .agreement import DetectionAgreement, Difference
 from .concat_free_choice import ConcatFreeChoice
 from .deploy_card import DeployCard, ExportedFormat, Latency, broken_tolerances
 from .detection_graph import DetectionGraph
-from .export_formats import ExportFormat, model_files
+from .export_formats import ExportFormat
 from .export_request import ExportRequest
 from .exported_detector import ExportedDetector
 from .exported_models import open_exported
@@ -37,6 +37,7 @@ from .format_measuring import (
     scores_of_all,
 )
 from .mmdet_reference import reference_detector
+from .model_files import model_files
 from .resizing import mmdet_feeds_otherwise
 
 LIBRARIES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,26 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
         ModelError: There is none, or it is damaged.
     """
     return parse_description(*find_description(path))
+
+
+def model_files(path: Path) -> list[Path]:
+    """Return the files that a model consists of, the description apart."""
+    weights = path.with_suffix(".bin")
+    has_weights = path.suffix in (".xml", ".param") and weights.is_file()
+    return [path, weights] if has_weights else [path]
+
+
+def copy_model(source: Path, path: Path) -> Path:
+    """Copy a model with its weights and the description beside it.
+
+    Returns:
+        ``path``.
+    """
+    for file in model_files(source):
+        shutil.copyfile(file, path.with_suffix(file.suffix))
+    if description_file(source).is_file():
+        shutil.copyfile(description_file(source), description_file(path))
+    return path
 
 
 @contextmanager

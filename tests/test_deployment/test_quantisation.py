@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 import sys
 
 import numpy as np
@@ -28,7 +27,6 @@ from ghostnet_mm.deployment.quantisation.mixed_precision import (
     keep_worst_in_float,
     layer_choices,
 )
-from ghostnet_mm.deployment.quantisation.ncnn_quantisation import quantise_ncnn
 from ghostnet_mm.deployment.quantisation.onnx_layers import (
     chosen_names,
     conv_layers,
@@ -364,19 +362,12 @@ def test_impossible_settings(exported, quantiser, tmp_path, monkeypatch):
         check_runtimes(["openvino"])
 
 
-def test_ncnn_tells_where_its_programs_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(OptionError, match=r"ncnn2table and ncnn2int8 .*releases"):
-        quantise_ncnn(tmp_path / "a.ncnn.param", tmp_path / "b.ncnn.param", pictures())
-    with pytest.raises(OptionError, match="ncnn2table"):
-        check_runtimes(["ncnn"])
-
-
-def test_whole_run_writes_file_and_report(tmp_path):
-    """Catches a result that is not the last step's file, and steps that are lost."""
+@pytest.fixture(scope="module", name="request_and_detector")
+def request_fixture():
     config = ROOT / "configs" / "retinanet_ghostnet_digits.py"
     options = Options(backbone_weights="none", cfg_options=SMALL)
     cfg = load_config(config, options, training=False)
+    torch.manual_seed(0)
     model = randomise_norms(MODELS.build(cfg.model).eval())
     model.cfg = cfg
     detector = Detector(model, tuple("0123456789"), None)
@@ -391,6 +382,12 @@ def test_whole_run_writes_file_and_report(tmp_path):
         rounds=1,
         threads=1,
     )
+    return request, detector
+
+
+def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
+    """Catches a result that is not the last step's file, and steps that are lost."""
+    request, detector = request_and_detector
     report = quantise_detector(detector, tmp_path / "out", "digits", request)
     names = [one.name for one in report.steps]
     assert names == [
@@ -414,6 +411,32 @@ def test_whole_run_writes_file_and_report(tmp_path):
     with pytest.raises(OptionError, match="no pictures to calibrate"):
         quantise_detector(detector, tmp_path / "other", "digits", empty)
     assert not (tmp_path / "other").exists()
+
+
+def test_whole_run_for_ncnn(request_and_detector, tmp_path):
+    """Catches one of its three files left behind, and names that dots cut short."""
+    pytest.importorskip("ncnn")
+    pytest.importorskip("pnnx")
+    request, detector = request_and_detector
+    request = dataclasses.replace(
+        request, runtimes=("ncnn",), goal=Goal(error=1), float_names=()
+    )
+    report = quantise_detector(detector, tmp_path / "out", "digits-1.1x", request)
+    assert [one.name for one in report.steps] == [
+        "FP32", "plain", "percentile ranges", "equalised", "fastest layers",
+    ]  # fmt: skip
+    exact, *others = report.steps
+    assert exact.error.total < 1e-3
+    assert all(0 < one.error.total < 0.5 for one in others)
+    assert all(one.megabytes < 0.9 * exact.megabytes for one in others)
+    assert "ncnn" not in report.kernels
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
+        "digits-1.1x.int8.json", "digits-1.1x.int8.ncnn.bin",
+        "digits-1.1x.int8.ncnn.param", "quantisation.json", "quantisation.md",
+    ]  # fmt: skip
+    path = tmp_path / "out" / report.files["ncnn"]
+    assert open_exported(path).description["name"] == "digits-1.1x"
+    assert "| ncnn | plain |" in (path.parent / "quantisation.md").read_text()
 
 
 def step(name, score, error=0.0, **changes):

@@ -56,8 +56,7 @@ def kernel_times(
     Raises:
         OptionError: There is no profiler for such files.
     """
-    profilers = {".onnx": _onnxruntime, ".xml": _openvino}
-    profile = profilers.get(Path(path).suffix)
+    profile = PROFILERS.get(Path(path).suffix)
     if profile is None:
         raise OptionError(f"{path} cannot be profiled: give an .onnx or .xml file.")
     kinds, times = profile(Path(path), dict(inputs), max(rounds, 1), threads)
@@ -141,3 +140,7 @@ def _openvino(
                 kinds[one.node_name] = f"{one.node_type}, {one.exec_type}"
                 times[one.node_name].append(one.real_time.total_seconds() * 1e6)
     return kinds, times
+
+
+PROFILERS = {".onnx": _onnxruntime, ".xml": _openvino}
+PROFILED = tuple(PROFILERS)

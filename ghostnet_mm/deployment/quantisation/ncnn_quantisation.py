@@ -1,96 +1,216 @@
-"""INT8 for ncnn: by its own two programs, which no Python package brings."""
+"""INT8 for ncnn, whose packages of pip bring no program for it.
+
+The files are those of ncnn's own ``ncnn2int8``: convolutions in INT8 with a scale for
+each output channel, everything between them in float.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import OptionError
+from ..libraries import import_library
 from ..model_files import finished_model, read_description, write_description
+from .ncnn_files import (
+    CONVOLUTIONS,
+    ConvKey,
+    NcnnLayer,
+    conv_weights,
+    read_layers,
+    with_int8,
+    write_layers,
+)
+from .onnx_layers import conv_layers
 
-TABLE, INT8 = "ncnn2table", "ncnn2int8"
-LAST_LINES = 3
-METHODS = {"entropy": "kl", "percentile": "aciq"}
+METHODS = ("minmax", "percentile")
+LARGEST = 127
+# Winograd's transform of 3x3 kernels adds up weights: ncnn gives it six bits.
+LARGEST_OF_WINOGRAD = 31
+BINS = 4096
+PERCENTILE = 0.9999
+# Of weights that went through another exporter.
+SAME = 1e-5
 
 
-def ncnn_programs() -> tuple[str, str]:
-    """Return the paths of ncnn2table and ncnn2int8.
+@dataclass(frozen=True)
+class NcnnInt8:
+    """How an ncnn file is quantised.
 
-    Raises:
-        OptionError: They are not on the PATH; the pip packages ncnn and pnnx have
-            neither.
+    Attributes:
+        float_layers: Names of the convolutions that stay in float.
+        method: One of `METHODS`: the range of an input is its largest value, or what
+            99.99 % of its values are within.
     """
-    found = shutil.which(TABLE), shutil.which(INT8)
-    if None in found:
-        raise OptionError(
-            f"{TABLE} and {INT8} are not on the PATH: unpack them from a release of "
-            "https://github.com/Tencent/ncnn/releases, as the packages of pip lack "
-            "them."
-        )
-    return found
+
+    float_layers: frozenset[str] = frozenset()
+    method: str = METHODS[0]
 
 
-def quantise_ncnn(
-    source: str | os.PathLike,
-    path: str | os.PathLike,
-    images: Sequence[np.ndarray],
-    method: str = "entropy",
-) -> Path:
-    """Write an INT8 file for ncnn.
-
-    ncnn quantises convolutions, each channel's weights on their own, and leaves the
-    rest in float. It reads calibration images from ``.npy`` files, as the network is
-    fed them.
+class NcnnQuantiser:
+    """Quantises one ncnn file in several ways; activations are measured only once.
 
     Args:
-        source: A ``.ncnn.param`` file in float, its weights beside it.
-        path: The ``.ncnn.param`` file to write.
+        path: A ``.ncnn.param`` file of ``export_ncnn`` in float.
+        source: The same network in ONNX, which has the names of the layers.
         images: What the network is fed: ``(1, 3, H, W)`` float32 each.
-        method: ``entropy`` or ``percentile``: ncnn's ``kl`` and ``aciq``.
+
+    Attributes:
+        layers: The convolutions, as in ONNX.
 
     Raises:
-        OptionError: The programs are missing, or the method is not ncnn's.
+        OptionError: ncnn is not installed, a file is not in float or not known here,
+            or there is no image.
     """
-    table_program, int8_program = ncnn_programs()
-    if method not in METHODS:
-        raise OptionError(
-            f"--calibration {method} is not ncnn's: choose among {', '.join(METHODS)}."
-        )
-    source = Path(source)
-    description = read_description(source)
-    _, _, height, width = images[0].shape
-    with finished_model(path, ".ncnn.param") as scratch:
-        work = scratch.parent / "calibration"
-        work.mkdir()
-        listed = []
-        for index, image in enumerate(images):
-            file = work / f"{index}.npy"
-            np.save(file, image[0])
-            listed.append(str(file))
-        names = work / "list.txt"
-        names.write_text("\n".join(listed) + "\n", encoding="utf-8")
-        table = work / "model.table"
-        weights = source.with_suffix(".bin")
-        _run(
-            table_program, str(source), str(weights), str(names), str(table),
-            f"shape=[{width},{height},3]", f"method={METHODS[method]}", "type=1",
-        )  # fmt: skip
-        _run(
-            int8_program, str(source), str(weights), str(scratch),
-            str(scratch.with_suffix(".bin")), str(table),
-        )  # fmt: skip
-        shutil.rmtree(work)
-        write_description(description, scratch)
-    return Path(path)
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        source: str | os.PathLike,
+        images: Sequence[np.ndarray],
+    ):
+        if not len(images):
+            raise OptionError("There are no pictures to calibrate with; pass --images.")
+        onnx = import_library("onnx", "onnx")
+        self._path, self._images = Path(path), images
+        self._all = read_layers(path)
+        model = onnx.load(str(source))
+        self.layers = conv_layers(model)
+        arrays = {
+            one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer
+        }
+        nodes = {node.name: node for node in model.graph.node}
+        known = {one.name: arrays[nodes[one.node].input[1]] for one in self.layers}
+        self._names = {
+            one.name: _name_of(conv_weights(one).weight, known, one.name)
+            for one in self._all
+            if one.kind in CONVOLUTIONS
+        }
+        self._ranges: dict[str, Mapping[str, float]] = {}
+
+    def quantise(self, settings: NcnnInt8, path: str | os.PathLike) -> Path:
+        """Write an INT8 file, with the description of the one in float.
+
+        Args:
+            settings: What becomes INT8, and how.
+            path: The ``.ncnn.param`` file; its weights go beside it.
+
+        Raises:
+            OptionError: A setting or the path is not possible.
+        """
+        if settings.method not in METHODS:
+            raise OptionError(
+                f"--calibration {settings.method} is not possible for ncnn: choose "
+                f"among {', '.join(METHODS)}."
+            )
+        unknown = settings.float_layers - {one.name for one in self.layers}
+        if unknown:
+            raise OptionError(f"There is no layer {min(unknown)} to keep in float.")
+        chosen = {
+            name
+            for name, known in self._names.items()
+            if known not in settings.float_layers
+        }
+        if not chosen:
+            raise OptionError(
+                "Every layer is to stay in float, so there is nothing to quantise; "
+                "name fewer with --float."
+            )
+        ranges = self._measured(settings.method)
+        layers = [
+            _quantised(one, ranges[one.inputs[0]]) if one.name in chosen else one
+            for one in self._all
+        ]
+        with finished_model(path, ".ncnn.param") as scratch:
+            write_layers(self._path, layers, scratch)
+            write_description(read_description(self._path), scratch)
+        return Path(path)
+
+    def _measured(self, method: str) -> Mapping[str, float]:
+        if not self._ranges:
+            blobs = [one.inputs[0] for one in self._all if one.name in self._names]
+            self._ranges = input_ranges(self._path, blobs, self._images)
+        return self._ranges[method]
 
 
-def _run(program: str, *arguments: str) -> None:
-    done = subprocess.run([program, *arguments], capture_output=True, text=True)
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
-        raise RuntimeError(f"{program} ended with status {done.returncode}:\n{said}")
+def input_ranges(
+    path: Path, blobs: Sequence[str], images: Sequence[np.ndarray]
+) -> dict[str, Mapping[str, float]]:
+    """Measure how large the values of blobs become.
+
+    Args:
+        path: A ``.ncnn.param`` file in float.
+        blobs: Names.
+        images: What the network is fed: ``(1, 3, H, W)`` float32 each.
+
+    Returns:
+        By method, the range of each blob; 0 where all values are.
+    """
+    largest = dict.fromkeys(blobs, 0.0)
+    for name, values in _blob_values(path, largest, images):
+        largest[name] = max(largest[name], float(values.max(initial=0)))
+    counts = {name: np.zeros(BINS, dtype=np.int64) for name in largest}
+    for name, values in _blob_values(path, largest, images):
+        # np.histogram takes many times as long.
+        steps = values.ravel() * ((BINS - 1) / (largest[name] or 1))
+        counts[name] += np.bincount(steps.astype(np.int64), minlength=BINS)
+    percentiles = {}
+    for name, one in counts.items():
+        last = np.searchsorted(np.cumsum(one), PERCENTILE * one.sum())
+        percentiles[name] = largest[name] * min((int(last) + 1) / (BINS - 1), 1.0)
+    return dict(zip(METHODS, (largest, percentiles), strict=True))
+
+
+def _blob_values(
+    path: Path, blobs: Mapping[str, object], images: Sequence[np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Run a file and give the absolute values of blobs, image by image."""
+    ncnn = import_library("ncnn", "ncnn")
+    net = ncnn.Net()
+    # Otherwise a blob is gone once it was read.
+    net.opt.lightmode = False
+    net.opt.num_threads = 1  # pictures are small: more of them wait for each other
+    for part in ("packed", "storage", "arithmetic"):
+        setattr(net.opt, f"use_fp16_{part}", False)
+    if net.load_param(str(path)) or net.load_model(str(path.with_suffix(".bin"))):
+        raise OptionError(f"ncnn cannot read {path.name}; export the detector anew.")
+    for image in images:
+        extractor = net.create_extractor()
+        for name in net.input_names():
+            extractor.input(name, ncnn.Mat(image[0]).clone())
+        for name in blobs:
+            failed, values = extractor.extract(name)
+            if failed:
+                raise OptionError(
+                    f"ncnn cannot compute {path.name} (code {failed}); export the "
+                    "detector anew."
+                )
+            yield name, np.abs(np.array(values))
+
+
+def _quantised(layer: NcnnLayer, largest_input: float) -> NcnnLayer:
+    weight = conv_weights(layer).weight
+    limit = LARGEST_OF_WINOGRAD if _suits_winograd(layer, weight) else LARGEST
+    largest = np.abs(weight).max(axis=(1, 2, 3))
+    scales = limit / np.where(largest > 0, largest, limit)
+    values = np.round(weight * scales[:, None, None, None])
+    return with_int8(layer, values, scales, LARGEST / (largest_input or LARGEST))
+
+
+def _suits_winograd(layer: NcnnLayer, weight: np.ndarray) -> bool:
+    steps = [layer.number(key, 1) for key in (ConvKey.STRIDE, ConvKey.DILATION)]
+    return (
+        layer.kind == "Convolution" and weight.shape[2:] == (3, 3) and steps == [1, 1]
+    )
+
+
+def _name_of(weight: np.ndarray, known: Mapping[str, np.ndarray], own: str) -> str:
+    """Find a layer by its weights: pnnx gives layers names of its own."""
+    for name, other in known.items():
+        if other.shape == weight.shape and np.allclose(other, weight, SAME, SAME):
+            return name
+    return own

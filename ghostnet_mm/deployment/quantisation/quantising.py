@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,17 +23,18 @@ from ...errors import OptionError
 from ..accuracy import LabelledPictures
 from ..description import describe
 from ..detection_graph import DetectionGraph
-from ..export_formats import model_files
 from ..exported_detector import ExportedDetector
+from ..model_files import copy_model
+from ..ncnn_export import export_ncnn
 from ..onnx_export import export_onnx
 from .equalisation import equalise
-from .recipes import NCNN, RECIPES, check_runtimes
+from .recipes import DEFAULT_RUNTIMES, NCNN, NcnnRecipe, check_runtimes
 from .report import QuantisationReport
 from .runtime_steps import DEFAULT_METHODS, FLOAT, Goal, Measuring, RuntimeSteps
 from .sensitivity import BlockSensitivity, block_sensitivities
 
 REPORT_JSON, REPORT_TABLE = "quantisation.json", "quantisation.md"
-LIBRARIES = ("onnx", "onnxruntime", "openvino", "nncf", "torch", "mmdet")
+LIBRARIES = ("onnx", "onnxruntime", "openvino", "nncf", "ncnn", "torch", "mmdet")
 # Ranges settle soon, and each picture costs a pass through the interpreter.
 EQUALISING_PICTURES = 16
 
@@ -46,7 +46,7 @@ class QuantisationRequest:
     Attributes:
         calibration: Pictures, (H, W, 3) uint8 BGR.
         labelled: Pictures with labels for mAP; ``None`` judges by the output error.
-        runtimes: Names of `recipes.RUNTIMES`.
+        runtimes: Names of `recipes.RECIPES`.
         goal: What the result may lose.
         size: Height and width of the input in place of the config's.
         float_names: Layers or blocks that stay in float in any case.
@@ -58,7 +58,7 @@ class QuantisationRequest:
 
     calibration: Sequence[np.ndarray]
     labelled: LabelledPictures | None = None
-    runtimes: Sequence[str] = tuple(RECIPES)
+    runtimes: Sequence[str] = DEFAULT_RUNTIMES
     goal: Goal = field(default_factory=Goal)
     size: tuple[int, int] | None = None
     float_names: Sequence[str] = ()
@@ -120,19 +120,19 @@ def quantise_detector(
         ranking = _ranking(sources[FLOAT], images, measuring, request)
         steps, choices, kernels, files, missed = [], {}, {}, {}, {}
         for runtime in request.runtimes:
-            if runtime == NCNN:
-                continue
             run = RuntimeSteps(
                 runtime, sources, images, measuring, ranking, work,
                 request.goal, request.float_names, request.methods,
             )  # fmt: skip
             steps += run.run()
-            choices[runtime], kernels[runtime] = run.choices, run.kernels
-            files[runtime] = _keep(run.result, folder, name)
+            if run.choices:
+                choices[runtime] = run.choices
+            if run.kernels:
+                kernels[runtime] = run.kernels
+            target = folder / f"{name}.int8{run.suffix}"
+            files[runtime] = copy_model(run.result, target).name
             if run.missed:
                 missed[runtime] = run.missed
-        if NCNN in request.runtimes:
-            files[NCNN] = _write_ncnn(graph, description, images, folder, name)
         report = QuantisationReport(
             model=dict(
                 name=name,
@@ -175,13 +175,17 @@ def _sources(
     export_onnx(graph, description, exact)
     prepare = ExportedDetector(exact, request.threads)
     images = [prepare.network_input(one) for one in request.calibration]
+    tensors = [torch.from_numpy(one) for one in images[:EQUALISING_PICTURES]]
     tell("equalising")
     entry = description["input"]
     fixed = graph.fix_size((entry["height"], entry["width"]))
-    tensors = [torch.from_numpy(one) for one in images[:EQUALISING_PICTURES]]
     equalised = equalise(fixed, tensors)
     graph.fix_size(None)
     export_onnx(equalised.fix_size(None), description, equal)
+    if NCNN in request.runtimes:
+        for one, path in ((graph, exact), (equalised, equal)):
+            path = path.with_suffix(NcnnRecipe.suffix)
+            export_ncnn(one, description, path, example=tensors[0])
     return {FLOAT: exact, "equalised": equal, "images": images}
 
 
@@ -204,30 +208,6 @@ def _ranking(
         threads=request.threads,
         after_each=show,
     )
-
-
-def _keep(result: Path, folder: Path, name: str) -> str:
-    for file in model_files(result):
-        shutil.copyfile(file, folder / f"{name}.int8{file.suffix}")
-    return f"{name}.int8{result.suffix}"
-
-
-def _write_ncnn(
-    graph: DetectionGraph,
-    description: Mapping[str, Any],
-    images: Sequence[np.ndarray],
-    folder: Path,
-    name: str,
-) -> str:
-    from ..ncnn_export import export_ncnn
-    from .ncnn_quantisation import quantise_ncnn
-
-    tell("ncnn")
-    with tempfile.TemporaryDirectory() as work:
-        source = Path(work) / "float.ncnn.param"
-        export_ncnn(graph, description, source, example=torch.from_numpy(images[0]))
-        target = folder / f"{name}.int8.ncnn.param"
-        return quantise_ncnn(source, target, images).name
 
 
 def _versions() -> Iterator[tuple[str, str]]:

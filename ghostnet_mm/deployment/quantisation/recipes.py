@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,8 +11,10 @@ import numpy as np
 
 from ...errors import OptionError
 from ..libraries import import_library
+from ..model_files import copy_model
 from ..openvino_export import openvino_from_onnx
-from .ncnn_quantisation import ncnn_programs
+from .ncnn_quantisation import METHODS as NCNN_METHODS
+from .ncnn_quantisation import NcnnInt8, NcnnQuantiser
 from .onnx_layers import ConvLayer
 from .onnx_quantisation import METHODS, OnnxInt8, OnnxQuantiser
 from .openvino_quantisation import RANGES, OpenvinoInt8, OpenvinoQuantiser
@@ -99,12 +101,38 @@ class OpenvinoRecipe:
         return self.quantiser.quantise(OpenvinoInt8(float_layers, method), path)
 
 
-RECIPES: dict[str, type[OnnxRuntimeRecipe] | type[OpenvinoRecipe]] = {
+class NcnnRecipe:
+    """ncnn, which pnnx makes of PyTorch: its file in float lies beside that in ONNX."""
+
+    suffix = ".ncnn.param"
+    methods = NCNN_METHODS
+    plain_steps = ("plain",)
+
+    def __init__(self, source: Path, images: Sequence[np.ndarray]):
+        self.source = source.with_suffix(self.suffix)
+        self.quantiser = NcnnQuantiser(self.source, source, images)
+        self.layers = self.quantiser.layers
+
+    def write_float(self, path: Path) -> Path:
+        """Copy the file in float."""
+        return copy_model(self.source, path)
+
+    def write_plain(self, step: str, method: str, path: Path) -> Path:
+        """Write every convolution in INT8."""
+        return self.quantiser.quantise(NcnnInt8(method=method), path)
+
+    def write_int8(self, float_layers: frozenset[str], method: str, path: Path) -> Path:
+        """Write INT8 with some layers in float."""
+        return self.quantiser.quantise(NcnnInt8(float_layers, method), path)
+
+
+NCNN = "ncnn"
+RECIPES: dict[str, Callable[[Path, Sequence[np.ndarray]], Recipe]] = {
     "onnxruntime": OnnxRuntimeRecipe,
     "openvino": OpenvinoRecipe,
+    NCNN: NcnnRecipe,
 }
-NCNN = "ncnn"
-RUNTIMES = (*RECIPES, NCNN)
+DEFAULT_RUNTIMES = ("onnxruntime", "openvino")
 
 
 def usable_methods(recipe: Recipe, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -128,13 +156,14 @@ def check_runtimes(names: Sequence[str]) -> None:
         OptionError: Says what is missing.
     """
     for name in names:
-        if name not in RUNTIMES:
+        if name not in RECIPES:
             raise OptionError(
-                f"--runtimes {name} is unknown: choose among {', '.join(RUNTIMES)}."
+                f"--runtimes {name} is unknown: choose among {', '.join(RECIPES)}."
             )
     import_library("onnxruntime.quantization", "onnx")
     if "openvino" in names:
         import_library("openvino", "openvino")
         import_library("nncf", "quantisation")
     if NCNN in names:
-        ncnn_programs()
+        import_library("ncnn", "ncnn")
+        import_library("pnnx", "ncnn")

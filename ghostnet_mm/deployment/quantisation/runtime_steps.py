@@ -13,10 +13,10 @@ from ...analysis.latency import Timing, alternating_times, paired_ratios
 from ...configuration.console import tell
 from ..accuracy import LabelledPictures, coco_scores
 from ..deploy_card import MAIN_METRICS, Latency
-from ..export_formats import model_files
 from ..exported_detector import ExportedDetector
 from ..format_measuring import megabytes
-from .kernel_times import KernelTime, kernel_times
+from ..model_files import model_files
+from .kernel_times import PROFILED, KernelTime, kernel_times
 from .mixed_precision import keep_worst_in_float, layer_choices
 from .onnx_layers import chosen_names
 from .output_error import Outputs, output_error
@@ -163,6 +163,11 @@ class RuntimeSteps:
         self.missed = ""
 
     @property
+    def suffix(self) -> str:
+        """Of the files."""
+        return self._recipes[FLOAT].suffix
+
+    @property
     def result(self) -> Path:
         """The file of the last step."""
         return self._paths[-1]
@@ -190,8 +195,7 @@ class RuntimeSteps:
     def _path(self, name: str) -> Path:
         # Runtimes keep files open: none is ever overwritten.
         number = len(list(self.work.iterdir()))
-        suffix = self._recipes[FLOAT].suffix
-        return self.work / f"{self.runtime}-{number}-{name}{suffix}"
+        return self.work / f"{self.runtime}-{number}-{name}{self.suffix}"
 
     def _add(
         self,
@@ -309,6 +313,8 @@ class RuntimeSteps:
         ]
 
     def _profile(self) -> None:
+        if self.suffix not in PROFILED:
+            return
         plain = self._recipes[FLOAT].plain_steps[0]
         last = len(self._steps) - 1
         for index, step in enumerate(self._steps):

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import OptionError
+from ..ncnn_export import HEADER_LINES
 
-HEADER_LINES = 2
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise")
 # What stands before weights and says their type.
 FLOAT_TAG, HALF_TAG, INT8_TAG = 0, 0x01306B47, 0x000D4B38
@@ -91,8 +91,8 @@ def read_layers(path: str | os.PathLike) -> list[NcnnLayer]:
     """Read the layers of a ``.param`` file, their weights beside it.
 
     Raises:
-        OptionError: A layer stores something unknown, so that nothing after it can be
-            found.
+        OptionError: The weights are incomplete, or a layer stores something unknown, so
+            that nothing after it can be found.
     """
     path = Path(path)
     lines = path.read_text(encoding="utf-8").splitlines()[HEADER_LINES:]
@@ -103,7 +103,11 @@ def read_layers(path: str | os.PathLike) -> list[NcnnLayer]:
         length = sum(_section_lengths(layer, data, start))
         layers.append(replace(layer, stored=data[start : start + length]))
         start += length
-    if start != len(data):
+    if start > len(data):
+        raise OptionError(
+            f"{path.with_suffix('.bin').name} is incomplete; export the detector anew."
+        )
+    if start < len(data):
         raise OptionError(UNKNOWN)
     return layers
 
@@ -208,13 +212,23 @@ def _conv_sections(layer: NcnnLayer) -> Sections:
 
 def _memory_sections(layer: NcnnLayer) -> Sections:
     sides = [layer.number(key) for key in (0, 1, 11, 2)]
-    yield int(np.prod([side or 1 for side in sides])), layer.number(21, 1) == 0
+    if any(sides):
+        yield int(np.prod([side or 1 for side in sides])), layer.number(21, 1) == 0
 
 
 def _inner_product_sections(layer: NcnnLayer) -> Sections:
     yield layer.number(2), True
     if layer.number(1):
         yield layer.number(0), False
+
+
+def _group_norm_sections(layer: NcnnLayer) -> Sections:
+    if layer.number(3, 1):
+        yield 2 * layer.number(1), False
+
+
+def _prelu_sections(layer: NcnnLayer) -> Sections:
+    yield layer.number(0), False
 
 
 def _gemm_sections(layer: NcnnLayer) -> Sections:
@@ -234,4 +248,6 @@ SECTIONS: dict[str, Callable[[NcnnLayer], Sections]] = {
     "MemoryData": _memory_sections,
     "InnerProduct": _inner_product_sections,
     "Gemm": _gemm_sections,
+    "GroupNorm": _group_norm_sections,
+    "PReLU": _prelu_sections,
 }

@@ -1,7 +1,7 @@
 """INT8 for ncnn, whose packages of pip bring no program for it.
 
-The files are those of ncnn's own ``ncnn2int8``: convolutions in INT8 with a scale for
-each output channel, everything between them in float.
+The files have the format of ncnn's own ``ncnn2int8``: convolutions in INT8 with a scale
+for each output channel, everything between them in float.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ LARGEST = 127
 LARGEST_OF_WINOGRAD = 31
 BINS = 4096
 PERCENTILE = 0.9999
-# Of weights that went through another exporter.
+# Of weights that went through another exporter, of the largest.
 SAME = 1e-5
+# Ranges below it count as 0: their scales would be infinite.
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class NcnnQuantiser:
         images: What the network is fed: ``(1, 3, H, W)`` float32 each.
 
     Attributes:
-        layers: The convolutions, as in ONNX.
+        layers: The convolutions that can be in INT8, as in ONNX: not those with groups
+            of several channels, which ncnn computes wrongly.
 
     Raises:
         OptionError: ncnn is not installed, a file is not in float or not known here,
@@ -88,8 +91,11 @@ class NcnnQuantiser:
         self._names = {
             one.name: _name_of(conv_weights(one).weight, known, one.name)
             for one in self._all
-            if one.kind in CONVOLUTIONS
+            if one.kind in CONVOLUTIONS and _has_int8(one)
         }
+        self._known = frozenset(known)
+        usable = set(self._names.values())
+        self.layers = [one for one in self.layers if one.name in usable]
         self._ranges: dict[str, Mapping[str, float]] = {}
 
     def quantise(self, settings: NcnnInt8, path: str | os.PathLike) -> Path:
@@ -107,7 +113,7 @@ class NcnnQuantiser:
                 f"--calibration {settings.method} is not possible for ncnn: choose "
                 f"among {', '.join(METHODS)}."
             )
-        unknown = settings.float_layers - {one.name for one in self.layers}
+        unknown = settings.float_layers - self._known
         if unknown:
             raise OptionError(f"There is no layer {min(unknown)} to keep in float.")
         chosen = {
@@ -153,6 +159,7 @@ def input_ranges(
     largest = dict.fromkeys(blobs, 0.0)
     for name, values in _blob_values(path, largest, images):
         largest[name] = max(largest[name], float(values.max(initial=0)))
+    largest = {name: one if one > TINY else 0.0 for name, one in largest.items()}
     counts = {name: np.zeros(BINS, dtype=np.int64) for name in largest}
     for name, values in _blob_values(path, largest, images):
         # np.histogram takes many times as long.
@@ -189,14 +196,20 @@ def _blob_values(
                     f"ncnn cannot compute {path.name} (code {failed}); export the "
                     "detector anew."
                 )
-            yield name, np.abs(np.array(values))
+            values = np.abs(np.array(values))
+            if not np.isfinite(values).all():
+                raise OptionError(
+                    f"The detector computes values that are not finite (blob {name}); "
+                    "INT8 has no range for them, so train it anew."
+                )
+            yield name, values
 
 
 def _quantised(layer: NcnnLayer, largest_input: float) -> NcnnLayer:
     weight = conv_weights(layer).weight
     limit = LARGEST_OF_WINOGRAD if _suits_winograd(layer, weight) else LARGEST
     largest = np.abs(weight).max(axis=(1, 2, 3))
-    scales = limit / np.where(largest > 0, largest, limit)
+    scales = limit / np.where(largest > TINY, largest, limit)
     values = np.round(weight * scales[:, None, None, None])
     return with_int8(layer, values, scales, LARGEST / (largest_input or LARGEST))
 
@@ -208,9 +221,21 @@ def _suits_winograd(layer: NcnnLayer, weight: np.ndarray) -> bool:
     )
 
 
+def _has_int8(layer: NcnnLayer) -> bool:
+    """Whether a convolution is depthwise, or has no groups."""
+    weight = conv_weights(layer).weight
+    groups = layer.number(ConvKey.GROUPS, 1)
+    return groups == 1 or (groups == len(weight) and weight.shape[1] == 1)
+
+
 def _name_of(weight: np.ndarray, known: Mapping[str, np.ndarray], own: str) -> str:
     """Find a layer by its weights: pnnx gives layers names of its own."""
     for name, other in known.items():
-        if other.shape == weight.shape and np.allclose(other, weight, SAME, SAME):
-            return name
-    return own
+        if other.shape == weight.shape:
+            gap = np.abs(other - weight).max()
+            if gap <= SAME * np.abs(other).max():
+                return name
+    raise OptionError(
+        f"The weights of the layer {own} of the ncnn file are not in the ONNX file; "
+        "export both from one detector."
+    )

@@ -28,6 +28,7 @@ from ..model_files import copy_model
 from ..ncnn_export import export_ncnn
 from ..onnx_export import export_onnx
 from .equalisation import equalise
+from .ncnn_files import read_layers
 from .recipes import DEFAULT_RUNTIMES, NCNN, NcnnRecipe, check_runtimes
 from .report import QuantisationReport
 from .runtime_steps import DEFAULT_METHODS, FLOAT, Goal, Measuring, RuntimeSteps
@@ -186,6 +187,7 @@ def _sources(
         for one, path in ((graph, exact), (equalised, equal)):
             path = path.with_suffix(NcnnRecipe.suffix)
             export_ncnn(one, description, path, example=tensors[0])
+            read_layers(path)  # what cannot be quantised is refused before long work
     return {FLOAT: exact, "equalised": equal, "images": images}
 
 

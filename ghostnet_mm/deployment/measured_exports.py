@@ -36,7 +36,7 @@ from .format_measuring import (
     raw_differences,
     scores_of_all,
 )
-from .mmdet_reference import reference_detector
+from .mmdet_reference import StableSorts, reference_detector
 from .model_files import model_files
 from .resizing import mmdet_feeds_otherwise
 
@@ -141,7 +141,8 @@ def _measurements(
     pictures = request.pictures
     tell(f"comparing on {len(pictures)} pictures")
     outputs = raw_differences(written.graph, files, pictures)
-    detections = agreements_with_mmdet(references, files, pictures)
+    with StableSorts():
+        detections = agreements_with_mmdet(references, files, pictures)
     scores: Mapping[str, Mapping[str, float]] = {}
     if request.labelled is not None:
         detectors = {PYTORCH: written.detector.detect}
@@ -149,7 +150,8 @@ def _measurements(
         if fixed and mmdet_feeds_otherwise(written.description):
             detectors[PYTORCH_PADDED] = references[fixed[0]].detect
         detectors |= {name: one.detect for name, one in files.items()}
-        scores = _scores(detectors, request)
+        with StableSorts():
+            scores = _scores(detectors, request)
     network, end_to_end = {}, {}
     if request.rounds:
         tell(f"timing, {request.rounds} rounds")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from mmcv.transforms import Compose, Pad, Resize
 from mmdet.models.data_preprocessors import BatchFixedSizePad
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..analysis.benchmarking.eager import set_test_size
 from ..engine.detection import Detector, picture_pipeline
@@ -63,6 +65,31 @@ def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Dete
     _pad_batches(model.data_preprocessor, size)
     steps = [_step_for_size(one, size) for one in detector.pipeline.transforms]
     return replace(detector, model=model, pipeline=Compose(steps))
+
+
+class StableSorts(TorchFunctionMode):
+    """While it is active, equal values stay in order wherever PyTorch sorts.
+
+    mmdet takes what ``sort`` gives it, and that is another order of equal scores on
+    every kind of processor. They occur: plain areas of a picture have the same score in
+    every cell.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function of PyTorch, sorts as stable ones."""
+        kwargs = dict(kwargs or {})
+        if function in (torch.sort, torch.Tensor.sort):
+            values, *others = args
+            kwargs.update(zip(("dim", "descending"), others, strict=False))
+            kwargs["stable"] = True
+            args = (values,)
+        return function(*args, **kwargs)
 
 
 class FittingResize:

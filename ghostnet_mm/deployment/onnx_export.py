@@ -109,6 +109,9 @@ def onnx_model(
                 output_names=list(description["outputs"]["names"]),
                 external_data=False,
                 verbose=False,
+                custom_translation_table={
+                    torch.ops.aten.sort.stable: _translate_stable_sort
+                },
             )
     return _cleaned(exported.model_proto, description)
 
@@ -136,6 +139,19 @@ def save_onnx(
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _translate_stable_sort(
+    values: Any,
+    stable: bool | None = None,
+    dim: int = -1,
+    descending: bool = False,
+) -> tuple[Any, Any]:
+    """Translate ``sort``; TopK keeps the order of equal values by its definition."""
+    from onnxscript import opset18 as op
+
+    length = op.Shape(values, start=dim, end=dim + 1)
+    return op.TopK(values, length, axis=dim, largest=int(descending))
 
 
 def _example(

@@ -194,21 +194,20 @@ class TwoStageDecoder:
             filling = filling.expand(scores.shape[0], -1)
             scores = torch.cat([scores, filling], dim=1)
             boxes = torch.cat([boxes, filling.unsqueeze(-1).expand(-1, -1, 4) * 0], 1)
-        scores, best = scores.topk(self.num_proposals, dim=1)
+        scores, best = (one[:, : self.num_proposals] for one in _sorted(scores))
         boxes = boxes.gather(1, best.unsqueeze(-1).expand(-1, -1, 4))
         return boxes, scores >= 0
 
     def _best(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best ``nms_pre`` of ``(N, P)`` scores, and where they are."""
         count = scores.shape[1]
-        if self.nms_pre is None:
-            return scores.sort(dim=1, descending=True)
-        if isinstance(count, int):
-            return scores.topk(min(count, self.nms_pre), dim=1)
-        # How many there are is known at run time only, and topk needs enough.
-        filling = scores.new_full((1, self.nms_pre), NO_SCORE)
-        filling = filling.expand(scores.shape[0], -1)
-        return torch.cat([scores, filling], dim=1).topk(self.nms_pre, dim=1)
+        if self.nms_pre is not None and not isinstance(count, int):
+            # How many there are is known at run time only: now there are enough.
+            filling = scores.new_full((1, self.nms_pre), NO_SCORE)
+            filling = filling.expand(scores.shape[0], -1)
+            scores = torch.cat([scores, filling], dim=1)
+        scores, best = _sorted(scores)
+        return scores[:, : self.nms_pre], best[:, : self.nms_pre]
 
     def _pool(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
         """Pool each of ``(R, 5)`` regions from the level that its size belongs to."""
@@ -259,6 +258,15 @@ def keep_by_nms(
     mask = scores.new_zeros(batch * count)
     mask = mask.scatter(0, kept, torch.ones_like(kept, dtype=scores.dtype))
     return mask.reshape(batch, count) > 0
+
+
+def _sorted(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort ``(N, P)`` scores, best first; of equal ones the first stays first.
+
+    Plain areas of a picture have the same score in every cell, and ``topk`` would order
+    them as it likes.
+    """
+    return scores.sort(dim=1, descending=True, stable=True)
 
 
 def _objectness(rpn: RPNHead, logits: Tensor) -> Tensor:

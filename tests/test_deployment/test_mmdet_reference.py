@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose, Resize
-from random_detectors import build
+from random_detectors import PICTURES, build, images, samples
 
 from ghostnet_mm.deployment.agreement import detection_agreement
 from ghostnet_mm.deployment.description import describe
@@ -20,6 +20,7 @@ from ghostnet_mm.deployment.export_request import ExportRequest
 from ghostnet_mm.deployment.exported_models import DescribedBackend
 from ghostnet_mm.deployment.exporting import export_detector
 from ghostnet_mm.deployment.mmdet_reference import (
+    StableSorts,
     reference_detector,
     resized_detector,
 )
@@ -230,3 +231,39 @@ def test_without_resizing_exports_ask_for_what_is_possible(formats, tmp_path):
     assert ("--dynamic-size" in str(told.value)) == (formats != ["ncnn"])
     assert "--size HEIGHT" not in str(told.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_equal_values_stay_in_order():
+    """Catches sorts that are missed, and arguments that get lost on the way."""
+    values = torch.randint(0, 9, (5000, 2), generator=torch.manual_seed(0)).float()
+    rising = np.argsort(values.numpy(), axis=0, kind="stable")
+    falling = np.argsort(-values.numpy(), axis=0, kind="stable")
+    with StableSorts():
+        found = [
+            values.sort(0).indices,
+            values.sort(dim=0, descending=True).indices,
+            torch.sort(values, 0, True).indices,
+            torch.sort(values, dim=0, descending=True, stable=False)[1],
+        ]
+    for one, expected in zip(found, (rising, falling, falling, falling), strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
+def test_two_stages_with_equal_scores():
+    """Catches proposals of equal scores that mmdet and the graph order differently."""
+    _, model = build("faster-rcnn_ghostnet_coco")
+    graph = DetectionGraph(model)
+    decoder, network, batch = graph.decoder, graph.network, images(1)
+    given, sizes = samples(PICTURES[:1]), torch.tensor(PICTURES[:1]).float()
+    # As in plain areas of a picture, whose cells have the same scores.
+    network.rpn_head.rpn_cls.register_forward_hook(lambda *call: call[2].round())
+    with torch.no_grad(), StableSorts():
+        features = network.extract_feat(batch)
+        wanted = network.rpn_head.predict(features, given, rescale=False)
+        maps, _ = graph._head_maps(batch)
+        priors = decoder.priors(decoder.sizes(maps), batch.device)
+        boxes, found = decoder._proposals(maps, priors, sizes)
+    scores = wanted[0].scores
+    assert len(scores) == int(found.sum()) >= 100
+    assert len(scores.unique()) < 20
+    torch.testing.assert_close(boxes[found], wanted[0].bboxes, atol=1e-3, rtol=0)

@@ -76,18 +76,26 @@ def test_static_files(name, tmp_path):
         assert graph(images(1, (96, 96)))["scores"].shape[1] < 1200
 
 
-def test_two_stages_find_the_same_on_any_number_of_images(tmp_path):
-    """Proposals are faint, where ONNX Runtime's Sigmoid is not in order any more."""
+def test_two_stages_find_the_same_on_images_of_any_number_and_size(tmp_path):
+    """Proposals are faint, where ONNX Runtime's Sigmoid is not in order, or equal."""
     path = tmp_path / "model.onnx"
     cfg, model = build("faster-rcnn_ghostnet_coco")
     with torch.no_grad():
         model.rpn_head.rpn_cls.bias -= 16
+    model.rpn_head.rpn_cls.register_forward_hook(
+        lambda *call: (call[2] * 4).round() / 4
+    )
     graph = DetectionGraph(model)
+    # More than a level has in the smaller input, fewer than in the larger.
+    graph.decoder.nms_pre = 200
     description = describe(cfg, graph, CLASSES, size=INPUT)
-    export_onnx(graph, description, path, dynamic_batch=True)
-    for pictures in (PICTURES[:1], (*PICTURES, (128, 90))):
+    export_onnx(graph, description, path, dynamic_batch=True, dynamic_size=True)
+    for size, pictures in (
+        ((96, 64), ((90, 64),)),
+        (INPUT, (*PICTURES, (128, 90))),
+    ):
         second = torch.tensor(pictures).float()
-        batch = images(len(pictures))
+        batch = images(len(pictures), size)
         wanted, found = run_both(graph, path, batch, second)
         for index, picture in enumerate(pictures):
             # Proposals of nearly the same score may change places.

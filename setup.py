@@ -23,6 +23,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["ghostnet_mm", "ghostnet_mm.*"]),
+    package_data={"ghostnet_mm.reporting": ["templates/*.html"]},
     install_requires=[
         # In ./runtime: pip install ./runtime .
         f"ghostnet-runtime=={read_version()}",
@@ -36,6 +37,8 @@ setup(
         "pycocotools>=2.0.7",
         "scikit-image>=0.22",
         "scikit-learn>=1.3",
+        "tabulate>=0.9",
+        "jinja2>=3.1",
         # mmengine 0.10 imports pkg_resources, which setuptools 81 removed.
         "setuptools<81",
     ],
@@ -58,7 +61,7 @@ setup(
             "onnxruntime>=1.20",
             "openvino>=2025.0",
         ],
-        "quantisation": [
+        "quantization": [
             "onnx>=1.17",
             "onnxscript>=0.5",
             "onnxruntime>=1.23",

@@ -1,8 +1,8 @@
-# FCOS (centre sampling, normalised box targets, centre-ness on the box branch, GIoU
+# FCOS (center sampling, normalized box targets, center-ness on the box branch, GIoU
 # loss) with GhostNet 1.0x and an FPN on strides 8, 16 and 32, COCO, 12 epochs. Recipe:
 # mmdet's fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco.py (SGD,
 # lr 0.01 for a batch of 16, steps at epochs 8 and 11, short side 800). Images are
-# normalised as the backbone's ImageNet weights expect, where the recipe takes Caffe's.
+# normalized as the backbone's ImageNet weights expect, where the recipe takes Caffe's.
 _base_ = (
     "mmdet::fcos/fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco.py"
 )

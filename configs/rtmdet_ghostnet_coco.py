@@ -1,6 +1,6 @@
 # RTMDet-tiny's neck, head and schedule with GhostNet 1.0x, COCO, 300 epochs, 640 px.
 # Recipe: mmdet's rtmdet_tiny_8xb32-300e_coco.py (AdamW, lr 0.004 for a batch of 256).
-# Images are normalised as the backbone's ImageNet weights expect (RGB, where the recipe
+# Images are normalized as the backbone's ImageNet weights expect (RGB, where the recipe
 # has BGR). Norms are BN, for SyncBN cannot train on several CPU processes; 32 images
 # per GPU are enough for it.
 _base_ = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"

@@ -1,5 +1,5 @@
 # YOLOX-tiny's neck, head and schedule with GhostNet 1.0x, COCO, 300 epochs, tested at
-# 416 px. Recipe: mmdet's yolox_tiny_8xb8-300e_coco.py. Images are normalised as the
+# 416 px. Recipe: mmdet's yolox_tiny_8xb8-300e_coco.py. Images are normalized as the
 # backbone's ImageNet weights expect, where YOLOX takes raw pixels.
 _base_ = "mmdet::yolox/yolox_tiny_8xb8-300e_coco.py"
 custom_imports = dict(imports=["ghostnet_mm"], allow_failed_imports=False)

@@ -35,9 +35,7 @@ install_safe_loading()
 
 from . import backbones, dense_heads, engine, necks  # noqa: E402
 from .layers import ghost_batch_norm  # noqa: E402, F401
-from .openmmlab_compat.dense_head_predictions import (  # noqa: E402
-    repair_dense_head_predictions,
-)
+from .openmmlab_compat.dense_head_predictions import repair_dense_head_predictions  # noqa: E402
 from .version import __version__  # noqa: E402
 
 repair_dense_head_predictions()

@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 from mmengine.registry import DefaultScope
-from random_norms import randomise_norms
+from support.random_norms import randomize_norms
 
 # Before any test imports mmdet: it repairs the stack.
 import ghostnet_mm  # noqa: F401
@@ -18,9 +18,9 @@ import ghostnet_mm  # noqa: F401
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(name="randomise_norms")
-def randomise_norms_fixture():
-    return randomise_norms
+@pytest.fixture(name="randomize_norms")
+def randomize_norms_fixture():
+    return randomize_norms
 
 
 @pytest.fixture(scope="session")

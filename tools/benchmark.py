@@ -83,7 +83,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def benchmark(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.analysis.benchmarking import (
+    from ghostnet_mm.benchmarking import (
         BenchmarkSettings,
         collect_scores,
         load_pictures,

@@ -66,7 +66,7 @@ def benchmark_eval(arguments: argparse.Namespace) -> None:
     """Print the table of the eval forward passes, one image at a time."""
     import torch
     from mmdet.registry import MODELS
-    from timm_taps import VARIANTS, TimmTaps, randomise_norms
+    from timm_taps import VARIANTS, TimmTaps, randomize_norms
 
     print(f"eval forward, 1 image of {arguments.size} px, {arguments.rounds} rounds")
     print("| backbone       | ours (ms) | timm (ms) | ratio |")
@@ -75,7 +75,7 @@ def benchmark_eval(arguments: argparse.Namespace) -> None:
     for name, family, width in VARIANTS:
         if name not in EVAL_VARIANTS:
             continue
-        theirs = randomise_norms(TimmTaps(name)).eval()
+        theirs = randomize_norms(TimmTaps(name)).eval()
         ours = MODELS.build(dict(type=family, widen_factor=width)).eval()
         ours.load_state_dict(theirs.state_dict())
         with torch.no_grad():

@@ -42,9 +42,9 @@ def print_benchmark(arguments: argparse.Namespace) -> None:
     import torch
     from mmdet.registry import MODELS
 
-    from ghostnet_mm.deployment import concat_free_timing as timing
-    from ghostnet_mm.deployment.deploy_form import deploy_form
     from ghostnet_mm.errors import OptionError
+    from ghostnet_mm.export import concat_free_timing as timing
+    from ghostnet_mm.fusion.deploy_form import deploy_form
 
     if min(arguments.size, arguments.rounds, arguments.threads) < 1:
         raise OptionError("Give a size, rounds and threads of at least 1.")

@@ -46,9 +46,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def build(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.analysis.latency import alternating_medians
-    from ghostnet_mm.analysis.machine import describe_machine
     from ghostnet_mm.errors import DataError, OptionError
+    from ghostnet_mm.measuring.latency import alternating_medians
+    from ghostnet_mm.measuring.machine import describe_machine
     from ghostnet_mm.model_zoo import is_stale, read_metafile, refresh, write_metafile
     from ghostnet_mm.model_zoo.measuring import count, latency_pass
     from ghostnet_mm.model_zoo.metafile import configs_without_entry

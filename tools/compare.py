@@ -69,13 +69,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.analysis.detector_complexity import test_size
-    from ghostnet_mm.analysis.machine import describe_machine
     from ghostnet_mm.comparison import compare, parse_candidate, write_report
     from ghostnet_mm.comparison.costs import measure_costs
     from ghostnet_mm.comparison.report import PLOT_NAME, TABLE_NAME
     from ghostnet_mm.comparison.shared_recipe import load_recipe
     from ghostnet_mm.errors import OptionError
+    from ghostnet_mm.measuring.detector_complexity import test_size
+    from ghostnet_mm.measuring.machine import describe_machine
 
     if arguments.latency_rounds < 0:
         raise OptionError("--latency-rounds cannot be negative; 0 leaves it out.")

@@ -85,7 +85,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def detect(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.configuration import Options
-    from ghostnet_mm.engine.detection import detect_all, load_detector
+    from ghostnet_mm.engine.inference.detection import detect_all, load_detector
 
     detector = load_detector(
         arguments.checkpoint,

@@ -66,15 +66,15 @@ def examine(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from pathlib import Path
 
-    from ghostnet_mm.analysis.benchmarking import Candidate, load_pictures
-    from ghostnet_mm.analysis.doctor import (
+    from ghostnet_mm.benchmarking import Candidate, load_pictures
+    from ghostnet_mm.configuration.options import parse_assignments
+    from ghostnet_mm.doctor import (
         Examination,
         diagnose,
         markdown,
         write_json,
         write_page,
     )
-    from ghostnet_mm.configuration.options import parse_assignments
     from ghostnet_mm.errors import OptionError
 
     for file in (arguments.json, arguments.html):

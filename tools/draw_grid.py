@@ -53,7 +53,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def draw(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.configuration import Options
-    from ghostnet_mm.engine.detection_pictures import draw_validation_grid
+    from ghostnet_mm.engine.inference.detection_pictures import draw_validation_grid
 
     path = draw_validation_grid(
         arguments.checkpoint,

@@ -74,7 +74,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--preprocess",
         action="store_true",
-        help="ONNX and OpenVINO take uint8 pictures: the graph resizes and normalises",
+        help="ONNX and OpenVINO take uint8 pictures: the graph resizes and normalizes",
     )
     parser.add_argument(
         "--concat-free",
@@ -108,13 +108,13 @@ def export(arguments: argparse.Namespace) -> None:
     from ghostnet_runtime.picture_sources import open_source
 
     from ghostnet_mm.configuration import Options
-    from ghostnet_mm.deployment.accuracy import labelled_pictures
-    from ghostnet_mm.deployment.card_page import markdown_table
-    from ghostnet_mm.deployment.deploy_card import Tolerances
-    from ghostnet_mm.deployment.export_request import ExportRequest
-    from ghostnet_mm.deployment.exporting import CARD_PAGE, export_detector
-    from ghostnet_mm.engine.detection import load_detector
+    from ghostnet_mm.engine.inference.detection import load_detector
     from ghostnet_mm.errors import ExportError
+    from ghostnet_mm.export.card.accuracy import labelled_pictures
+    from ghostnet_mm.export.card.card_page import markdown_table
+    from ghostnet_mm.export.card.deploy_card import Tolerances
+    from ghostnet_mm.export.export_request import ExportRequest
+    from ghostnet_mm.export.exporting import CARD_PAGE, export_detector
 
     detector = load_detector(
         arguments.checkpoint,

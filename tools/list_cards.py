@@ -32,12 +32,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def list_cards(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.deployment.card_table import (
+    from ghostnet_mm.errors import ExportError
+    from ghostnet_mm.export.card.card_table import (
         accuracy_table,
         latency_table,
         read_cards,
     )
-    from ghostnet_mm.errors import ExportError
 
     cards = read_cards(arguments.cards)
     for table in (accuracy_table, latency_table):

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     from installation import exit_unless_installed
 
     exit_unless_installed()
-    from ghostnet_mm.datasets.digit_crops import make_digit_crops
+    from ghostnet_mm.datasets.digits.crops import make_digit_crops
     from ghostnet_mm.errors import UserError
 
     try:

@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     from installation import exit_unless_installed
 
     exit_unless_installed()
-    from ghostnet_mm.datasets.digits import make_digits_dataset
+    from ghostnet_mm.datasets.digits.dataset import make_digits_dataset
     from ghostnet_mm.errors import UserError
 
     try:

@@ -39,9 +39,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def print_complexity(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.analysis.complexity import format_rows
-    from ghostnet_mm.analysis.detector_complexity import detector_complexity
     from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.measuring.complexity import format_rows
+    from ghostnet_mm.measuring.detector_complexity import detector_complexity
 
     cfg = load_config(
         arguments.config, Options.from_arguments(arguments), training=False

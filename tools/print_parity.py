@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 DESCRIPTION = """\
-Load timm's randomly initialised weights, with randomised norm statistics, into our
+Load timm's randomly initialized weights, with randomized norm statistics, into our
 backbones and compare the maps at strides 4, 8, 16 and 32, in float32 and channels-last
 memory on both sides. Exits with status 1 when a difference exceeds the tolerance."""
 EXAMPLES = "example:\n  python tools/print_parity.py --size 320"
@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     exit_unless_installed()
     import torch
     from mmdet.registry import MODELS
-    from timm_taps import VARIANTS, TimmTaps, randomise_norms
+    from timm_taps import VARIANTS, TimmTaps, randomize_norms
 
     import ghostnet_mm  # noqa: F401
-    from ghostnet_mm.analysis.complexity import measure_complexity
+    from ghostnet_mm.measuring.complexity import measure_complexity
 
     torch.manual_seed(0)
     # Ours works in channels-last on the CPU; in another layout timm's convolutions run
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     worst = 0.0
     for name, family, width in VARIANTS:
-        theirs = randomise_norms(TimmTaps(name)).eval()
+        theirs = randomize_norms(TimmTaps(name)).eval()
         ours = MODELS.build(dict(type=family, widen_factor=width)).eval()
         ours.load_state_dict(theirs.state_dict(), strict=True)
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Quantise a trained detector to INT8, step by step, measured; see --help."""
+"""Quantize a trained detector to INT8, step by step, measured; see --help."""
 
 import argparse
 import sys
@@ -11,8 +11,8 @@ from detector_options import (
 )
 
 DESCRIPTION = """\
-Quantise a trained detector to INT8 after training: calibrate on your pictures, rank
-the blocks by what INT8 does to them, equalise the halves of Ghost modules, find the
+Quantize a trained detector to INT8 after training: calibrate on your pictures, rank
+the blocks by what INT8 does to them, equalize the halves of Ghost modules, find the
 layers that INT8 makes faster, and keep the most sensitive blocks in float until the mAP
 goal is met. Writes one file per runtime, and a table of every step (JSON, Markdown)."""
 
@@ -25,7 +25,7 @@ examples:
 
 runtimes (default: onnxruntime openvino):
   onnxruntime       QDQ, INT8 weights per channel
-  openvino          NNCF's post-training quantisation, with bfloat16 beside it
+  openvino          NNCF's post-training quantization, with bfloat16 beside it
   ncnn              convolutions in INT8 per channel, what is between in float"""
 
 
@@ -99,17 +99,17 @@ def quantize(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ghostnet_mm.configuration import Options, load_config
-    from ghostnet_mm.deployment.accuracy import labelled_pictures
-    from ghostnet_mm.deployment.quantisation.calibration import calibration_pictures
-    from ghostnet_mm.deployment.quantisation.quantising import (
+    from ghostnet_mm.engine.inference.detection import load_detector
+    from ghostnet_mm.export.card.accuracy import labelled_pictures
+    from ghostnet_mm.quantization.calibration import calibration_pictures
+    from ghostnet_mm.quantization.quantizing import (
         REPORT_TABLE,
-        QuantisationRequest,
-        quantise_detector,
+        QuantizationRequest,
+        quantize_detector,
     )
-    from ghostnet_mm.deployment.quantisation.recipes import DEFAULT_RUNTIMES
-    from ghostnet_mm.deployment.quantisation.report import markdown_table
-    from ghostnet_mm.deployment.quantisation.runtime_steps import Goal
-    from ghostnet_mm.engine.detection import load_detector
+    from ghostnet_mm.quantization.recipes import DEFAULT_RUNTIMES
+    from ghostnet_mm.quantization.report import markdown_table
+    from ghostnet_mm.quantization.runtime_steps import Goal
 
     options = Options.from_arguments(arguments)
     detector = load_detector(
@@ -121,11 +121,11 @@ def quantize(arguments: argparse.Namespace) -> None:
         cfg = load_config(arguments.config, options)
         labelled = labelled_pictures(cfg, arguments.limit)
     out_dir = arguments.out or Path(arguments.checkpoint).parent / "int8"
-    report = quantise_detector(
+    report = quantize_detector(
         detector,
         out_dir,
         arguments.name or Path(arguments.config).stem,
-        QuantisationRequest(
+        QuantizationRequest(
             calibration=calibration_pictures(
                 cfg, arguments.num_images, arguments.images
             ),

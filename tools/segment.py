@@ -56,7 +56,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def segment(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.configuration import Options
-    from ghostnet_mm.engine.segmentation import load_segmentor, segment_all
+    from ghostnet_mm.engine.inference.segmentation import load_segmentor, segment_all
 
     segmentor = load_segmentor(
         arguments.checkpoint,

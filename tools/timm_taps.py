@@ -74,7 +74,7 @@ class TimmTaps(BaseModule):
         return tuple(maps)
 
 
-def randomise_norms(model: nn.Module) -> nn.Module:
+def randomize_norms(model: nn.Module) -> nn.Module:
     """Give every batch norm statistics and weights that are far from the identity."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

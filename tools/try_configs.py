@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ghostnet_mm.analysis.config_trial import Trial
+    from ghostnet_mm.model_zoo.config_trial import Trial
 
 DESCRIPTION = """\
 For each CONFIG (by default all of configs/): build the model, train two steps of two
@@ -54,9 +54,9 @@ def try_all(arguments: argparse.Namespace) -> None:
     import traceback
     from pathlib import Path
 
-    from ghostnet_mm.analysis.config_trial import try_config
     from ghostnet_mm.errors import OptionError, UserError
     from ghostnet_mm.model_zoo import read_metafile
+    from ghostnet_mm.model_zoo.config_trial import try_config
 
     root = Path(__file__).resolve().parents[1]
     entries = {Path(one["Config"]).name: one for one in read_metafile(root).models}

@@ -41,7 +41,7 @@ class MultiScaleBackbone(BaseModule):
         with_cp: Recomputes blocks in the backward pass to save memory; results and
             norm statistics are unchanged.
         output_stride: Stride of the deepest map; 16 and 8 dilate the last stages.
-        init_cfg: mmengine's initialisation. ``None`` leaves PyTorch's, as the authors'
+        init_cfg: mmengine's initialization. ``None`` leaves PyTorch's, as the authors'
             code does. ``dict(type='Pretrained', checkpoint=...)`` takes a file or
             ``timm://NAME``, and every key must fit.
 
@@ -155,7 +155,7 @@ class MultiScaleBackbone(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says; pretrained weights must fit key by key.
+        """Initialize as ``init_cfg`` says; pretrained weights must fit key by key.
 
         mmengine's own loader ignores missing and unexpected keys.
 

@@ -32,7 +32,7 @@ class GGhostRegNet(MultiScaleBackbone):
     weights expect RGB images with ImageNet's mean and deviation, not the preprocessing
     of mmdet's RegNet configs.
 
-    The mix branch of a G-Ghost stage normalises one value per image and channel, so
+    The mix branch of a G-Ghost stage normalizes one value per image and channel, so
     that statistics of a detector's small batches mean little: ``norm_eval`` is on by
     default. Without it, a batch of a single image (per GPU, unless the norm is
     ``SyncBN``) takes the running statistics of that branch and leaves them unchanged.
@@ -54,7 +54,7 @@ class GGhostRegNet(MultiScaleBackbone):
         with_cp: Recomputes blocks in the backward pass to save memory.
         output_stride: Stride of the deepest map: 32, or 16 or 8 by dilation, which
             multiplies up through all stages.
-        init_cfg: mmengine's initialisation; ``None`` is Kaiming's, as in the authors'
+        init_cfg: mmengine's initialization; ``None`` is Kaiming's, as in the authors'
             code. See :class:`MultiScaleBackbone`.
 
     Raises:

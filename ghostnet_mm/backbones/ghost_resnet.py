@@ -47,7 +47,7 @@ class GhostResNet(MultiScaleBackbone):
         ratio: Output channels per intrinsic channel in every ghost module; the paper
             has 2 and 4.
         cheap_kernel_size: Kernel of the cheap operations, odd; the paper has 3.
-        init_cfg: mmengine's initialisation; ``None`` is Kaiming's. See
+        init_cfg: mmengine's initialization; ``None`` is Kaiming's. See
             :class:`MultiScaleBackbone`.
 
     Raises:

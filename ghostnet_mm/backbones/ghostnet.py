@@ -43,7 +43,7 @@ class GhostStages(MultiScaleBackbone):
             weights have 2.
         cheap_kernel_size: Kernel of the cheap operations, odd; published weights
             have 3.
-        init_cfg: mmengine's initialisation; see :class:`MultiScaleBackbone`.
+        init_cfg: mmengine's initialization; see :class:`MultiScaleBackbone`.
 
     Raises:
         OptionError: For an impossible argument.

@@ -9,7 +9,7 @@ from ..layers.ghost_bottleneck import BottleneckShape
 from ..layers.ghost_bottleneck_v3 import ReparamGhostBottleneck
 from .ghostnet import GhostStages
 
-# The authors' file says `bn` where timm says `bn1`, inside the re-parameterised parts.
+# The authors' file says `bn` where timm says `bn1`, inside the re-parameterized parts.
 OFFICIAL_BRANCH_NORM = re.compile(r"((?:\.ghost\d\.|\.dw_rpr_).*\.)bn\.")
 
 

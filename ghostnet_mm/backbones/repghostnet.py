@@ -35,7 +35,7 @@ class RepGhostNet(GhostStages):
         cheap_kernel_size: Kernel of the cheap operations, odd; published weights
             have 3.
         deploy: Whether to build the fused form, to load weights that were fused.
-        init_cfg: mmengine's initialisation; see :class:`MultiScaleBackbone`.
+        init_cfg: mmengine's initialization; see :class:`MultiScaleBackbone`.
 
     Raises:
         OptionError: For an impossible argument.

@@ -35,7 +35,7 @@ class GhostClsHead(ClsHead):
         loss: mmpretrain's loss.
         topk: For which k to log the accuracy of training batches.
         cal_acc: Whether to log it.
-        init_cfg: mmengine's initialisation; ``None`` leaves PyTorch's, as the authors'
+        init_cfg: mmengine's initialization; ``None`` leaves PyTorch's, as the authors'
             code does.
 
     Raises:

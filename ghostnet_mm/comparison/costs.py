@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from ..analysis.detector_complexity import (
+from ..fusion.deploy_form import reparameterized
+from ..measuring.detector_complexity import (
     detector_complexity,
     model_channels,
     network_pass,
 )
-from ..analysis.latency import alternating_medians
-from ..deployment.deploy_form import reparameterised
+from ..measuring.latency import alternating_medians
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def measure_costs(
         The cost of each candidate.
     """
     models = {
-        label: reparameterised(MODELS.build(cfg.model))
+        label: reparameterized(MODELS.build(cfg.model))
         for label, cfg in configs.items()
     }
     counted = {

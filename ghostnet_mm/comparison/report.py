@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..analysis.tradeoff_plot import draw_tradeoff
+from ..reporting.tradeoff_plot import draw_tradeoff
 from .costs import Cost
 from .runs import RunResult
 

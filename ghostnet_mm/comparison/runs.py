@@ -12,9 +12,10 @@ from ghostnet_runtime.status_line import plain_duration
 from mmengine.config import Config
 
 from ..configuration.command_line import run_tool
-from ..configuration.config_files import read_config
 from ..configuration.console import tell
-from ..configuration.data_checks import check_data
+from ..configuration.data.detection_checks import check_data
+from ..configuration.files.reading import read_config
+from ..engine.run import run_training
 from ..errors import OptionError
 from .candidates import Candidate, refuse_doubles
 from .shared_recipe import candidate_config
@@ -150,8 +151,6 @@ def _train(config_file: str, metrics_file: str) -> None:
 
 
 def _train_and_save(config_file: str, metrics_file: str) -> None:
-    from ..engine.run import run_training
-
     cfg = read_config(config_file)
     metrics = run_training(cfg)
     numbers = {key: float(value) for key, value in metrics.items()}

@@ -11,19 +11,19 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from ..datasets.coco_layout import point_config_at
+from ..datasets.layouts.coco import point_config_at
 from ..errors import CheckpointError, OptionError
-from .backbone_channels import match_channels
-from .config_files import read_config
-from .config_keys import check_option_keys
 from .console import tell
-from .model_building import build_on_meta
-from .model_checks import check_model
+from .data.other_data import point_at_root
+from .files.option_keys import check_option_keys
+from .files.reading import read_config
+from .model.building import build_on_meta
+from .model.checks import check_model
+from .model.detection_channels import match_channels
+from .model.other_heads import match_heads, name_our_scope
+from .model.task_scopes import OPTIONAL_SCOPES, enter_scope, missing_package_error
 from .options import LATEST, Options
-from .other_data import point_at_root
-from .other_heads import match_heads, name_our_scope
-from .task_scopes import OPTIONAL_SCOPES, enter_scope, missing_package_error
-from .training_options import apply_training_options
+from .training.options import apply_training_options
 
 VIS_BACKENDS = {
     "tensorboard": ("TensorboardVisBackend", "tensorboard"),

@@ -53,7 +53,7 @@ class MobileGFLHead(GFLHead):
         loss_dfl: Distribution focal loss on the distances.
         train_cfg: mmdet's; ``assigner`` is used.
         test_cfg: mmdet's: ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img``.
-        init_cfg: mmengine's initialisation; by default class scores start at 0.01 and
+        init_cfg: mmengine's initialization; by default class scores start at 0.01 and
             distances at about 2 strides.
 
     Raises:
@@ -168,7 +168,7 @@ class MobileGFLHead(GFLHead):
         )
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says, by default with small boxes.
+        """Initialize as ``init_cfg`` says, by default with small boxes.
 
         Distances spread evenly over 0 to ``reg_max`` strides make boxes that overlap
         small objects so little that these hardly count.
@@ -245,21 +245,21 @@ class MobileGFLHead(GFLHead):
             batch_gt_instances_ignore,
         )
 
-        normaliser = reduce_mean(qualities.sum()).clamp(min=1)
+        normalizer = reduce_mean(qualities.sum()).clamp(min=1)
         loss_cls = self.loss_cls(
             logits.flatten(0, 1),
             (labels.flatten(), qualities.flatten()),
             weight=label_weights.flatten(),
-            avg_factor=normaliser,
+            avg_factor=normalizer,
         )
         positive = labels < self.num_classes
         targets = box_targets[positive]
         weights = qualities[positive]
         if not self.weigh_boxes:
             weights = torch.ones_like(weights)
-            normaliser = reduce_mean(weights.sum()).clamp(min=1)
+            normalizer = reduce_mean(weights.sum()).clamp(min=1)
         loss_bbox = self.loss_bbox(
-            boxes[positive], targets, weight=weights, avg_factor=normaliser
+            boxes[positive], targets, weight=weights, avg_factor=normalizer
         )
         stride = strides.expand(num_images, -1, -1)[positive]
         target_distances = self.bbox_coder.encode(
@@ -269,6 +269,6 @@ class MobileGFLHead(GFLHead):
             distributions[positive].reshape(-1, self.reg_max + 1),
             target_distances.reshape(-1),
             weight=weights[:, None].expand(-1, 4).reshape(-1),
-            avg_factor=4 * normaliser,
+            avg_factor=4 * normalizer,
         )
         return dict(loss_cls=loss_cls, loss_bbox=loss_bbox, loss_dfl=loss_dfl)

@@ -48,7 +48,7 @@ class MobileRTMDetHead(RTMDetSepBNHead):
         self.initial_distance = initial_distance
 
     def init_weights(self) -> None:
-        """Initialise as mmdet does, then set the size of the first boxes."""
+        """Initialize as mmdet does, then set the size of the first boxes."""
         super().init_weights()
         start = self.initial_distance
         for layer in self.rtm_reg:

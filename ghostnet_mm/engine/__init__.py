@@ -1,15 +1,15 @@
 """Running a config: the runner, its hooks, and detection on pictures."""
 
-from .cpu_amp import CpuAmpOptimWrapper
-from .early_stop import EarlyStop
-from .layer_decay import GhostLayerDecayOptimWrapperConstructor
-from .model_forms import ChannelsLast, CompileParts
-from .progress_line import ProgressLine
+from .hooks.early_stop import EarlyStop
+from .hooks.progress_line import ProgressLine
+from .hooks.result_table import ResultTable
+from .hooks.saved_pictures import SavePictures
+from .hooks.weight_average import StepEMAHook, WeightAverage
 from .quiet_runner import QuietRunner
-from .result_table import ResultTable
-from .saved_pictures import SavePictures
-from .training_runner import BatchScalingRunner
-from .weight_average import StepEMAHook, WeightAverage
+from .training.cpu_amp import CpuAmpOptimWrapper
+from .training.layer_decay import GhostLayerDecayOptimWrapperConstructor
+from .training.model_forms import ChannelsLast, CompileParts
+from .training.runner import BatchScalingRunner
 
 __all__ = [
     "BatchScalingRunner",

@@ -14,8 +14,8 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..checkpoints import load_checkpoint_file
-from ..configuration.accumulation import EMA_HOOKS
-from ..configuration.config_text import config_from_text
+from ..configuration.files.text import config_from_text
+from ..configuration.training.accumulation import EMA_HOOKS
 from ..errors import CheckpointError, OptionError
 
 KEYS_SHOWN = 5

@@ -19,12 +19,12 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..configuration.console import is_first_process, tell
-from ..configuration.data_checks import check_data
-from ..configuration.model_building import build_on_meta, option_error_for
-from ..configuration.other_data import check_other_data
-from ..configuration.resuming import checkpoint_to_resume
-from ..configuration.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
-from ..configuration.work_dir import check_work_dir
+from ..configuration.data.detection_checks import check_data
+from ..configuration.data.other_data import check_other_data
+from ..configuration.files.work_dir import check_work_dir
+from ..configuration.model.building import build_on_meta, option_error_for
+from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
+from ..configuration.training.resuming import checkpoint_to_resume
 from ..errors import CheckpointError, DataError, OptionError
 from ..evaluation.coco_table import ask_for_full_table
 from .detector_checkpoint import (
@@ -32,7 +32,7 @@ from .detector_checkpoint import (
     check_resumable,
     check_start_weights,
 )
-from .published_classifier import read_tested_weights
+from .inference.published_classifier import read_tested_weights
 from .quiet_runner import QuietRunner
 
 UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from ghostnet_runtime.drawing import class_colour, draw_plate, plate_size, tint
+from ghostnet_runtime.drawing import class_color, draw_plate, plate_size, tint
 
 from .panoptic_map import INSTANCE_OFFSET, Segment, find_segments
 
@@ -32,16 +32,16 @@ def draw_panoptic(
     canvas = np.ascontiguousarray(image).copy()
     segments = find_segments(ids, len(class_names))
     for segment in segments:
-        tint(canvas, ids == segment.id, segment_colour(segment), OPACITY)
+        tint(canvas, ids == segment.id, segment_color(segment), OPACITY)
     _draw_borders(canvas, np.where(np.isin(ids, [s.id for s in segments]), ids, 0))
     for segment in segments:
         _draw_name(canvas, ids, segment, class_names[segment.label])
     return canvas
 
 
-def segment_colour(segment: Segment) -> tuple[int, int, int]:
-    """Return the BGR colour of a segment: its class's hue, darker for every object."""
-    blue, green, red = (value / 255 for value in class_colour(segment.label))
+def segment_color(segment: Segment) -> tuple[int, int, int]:
+    """Return the BGR color of a segment: its class's hue, darker for every object."""
+    blue, green, red = (value / 255 for value in class_color(segment.label))
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
     step = segment.id // INSTANCE_OFFSET % 4
     rgb = colorsys.hsv_to_rgb(
@@ -71,4 +71,4 @@ def _draw_name(
     y, x = np.unravel_index(np.argmax(depth), depth.shape)
     left = int(np.clip(x - width // 2, 0, max(canvas.shape[1] - width, 0)))
     top = int(np.clip(y - height // 2, 0, max(canvas.shape[0] - height, 0)))
-    draw_plate(canvas, left, top, name, segment_colour(segment))
+    draw_plate(canvas, left, top, name, segment_color(segment))

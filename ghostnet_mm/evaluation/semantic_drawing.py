@@ -24,24 +24,24 @@ def draw_semantic(
     class_names: Sequence[str],
     palette: Sequence[Sequence[int]],
 ) -> np.ndarray:
-    """Tint every pixel with its class's colour and name the classes beside the picture.
+    """Tint every pixel with its class's color and name the classes beside the picture.
 
     The legend lists the classes that occur, the largest first, with their share of the
     picture, and at most 20 of them. Pixels with a label that names no class, such as
-    255 for "ignore", keep their own colour and are not in the legend.
+    255 for "ignore", keep their own color and are not in the legend.
 
     Args:
         pixels: (H, W, 3) uint8 BGR; left as it is.
         label_map: (H, W) integers, indices into ``class_names``.
         class_names: Names by label.
-        palette: RGB colours by label, as mmseg's datasets have them.
+        palette: RGB colors by label, as mmseg's datasets have them.
 
     Returns:
         uint8 BGR: the picture, enlarged to at least 480 pixels, and the legend on its
         right.
 
     Raises:
-        ValueError: The sizes of the two differ, or there are fewer colours than names.
+        ValueError: The sizes of the two differ, or there are fewer colors than names.
     """
     label_map = np.asarray(label_map)
     if label_map.shape != pixels.shape[:2]:
@@ -49,11 +49,11 @@ def draw_semantic(
             f"label_map is {label_map.shape}, but the picture is {pixels.shape[:2]}"
         )
     if len(palette) < len(class_names):
-        raise ValueError(f"{len(palette)} colours for {len(class_names)} classes")
-    colours = np.asarray(palette, dtype=np.uint8)[: len(class_names), ::-1]
+        raise ValueError(f"{len(palette)} colors for {len(class_names)} classes")
+    colors = np.asarray(palette, dtype=np.uint8)[: len(class_names), ::-1]
     known = (label_map >= 0) & (label_map < len(class_names))
     tint = pixels.copy()
-    tint[known] = colours[label_map[known]]
+    tint[known] = colors[label_map[known]]
     drawn = cv2.addWeighted(tint, OPACITY, pixels, 1 - OPACITY, 0)
 
     scale = max(1.0, MIN_SIDE / max(drawn.shape[:2]))
@@ -67,7 +67,7 @@ def draw_semantic(
         int(label) for label in np.argsort(-counts, kind="stable") if counts[label]
     ]
     entries = [
-        (f"{class_names[label]} {_percent(shares[label])}", colours[label])
+        (f"{class_names[label]} {_percent(shares[label])}", colors[label])
         for label in order[:MAX_ENTRIES]
     ]
     if len(order) > MAX_ENTRIES:
@@ -88,12 +88,12 @@ def _legend(
     )
     height = max(height, 2 * MARGIN + LINE_HEIGHT * len(entries))
     canvas = np.full((height, widest + SWATCH + 3 * MARGIN, 3), PAPER, np.uint8)
-    for index, (text, colour) in enumerate(entries):
+    for index, (text, color) in enumerate(entries):
         top = MARGIN + index * LINE_HEIGHT
-        if colour is not None:
+        if color is not None:
             corner = (MARGIN + SWATCH, top + SWATCH)
-            colour = tuple(int(one) for one in colour)
-            cv2.rectangle(canvas, (MARGIN, top), corner, colour, cv2.FILLED)
+            color = tuple(int(one) for one in color)
+            cv2.rectangle(canvas, (MARGIN, top), corner, color, cv2.FILLED)
             cv2.rectangle(canvas, (MARGIN, top), corner, INK, 1)
         origin = (2 * MARGIN + SWATCH, top + SWATCH - 3)
         cv2.putText(canvas, text, origin, FONT, FONT_SCALE, INK, 1, cv2.LINE_AA)

@@ -136,7 +136,7 @@ def plain_stage(shape: StageShape, style: LayerStyle) -> nn.Sequential:
 
 
 def norm_of_pooled(norm: nn.Module, x: Tensor) -> Tensor:
-    """Normalise ``(N, C, 1, 1)``; a lone value is not its own statistic.
+    """Normalize ``(N, C, 1, 1)``; a lone value is not its own statistic.
 
     With one image, a training batch norm sees one value per channel, which has no
     variance: PyTorch raises an error. The running statistics then stand in and stay as

@@ -1,4 +1,4 @@
-"""Batch normalisation over virtual batches, smaller than the batch."""
+"""Batch normalization over virtual batches, smaller than the batch."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ class GhostBN(nn.BatchNorm2d):
     """Batch norm that computes its statistics over a few images at a time.
 
     A large batch trained with the statistics of small ones keeps the noise that
-    regularises; with ``virtual_batch_size`` of at least the batch it is a plain
+    regularizes; with ``virtual_batch_size`` of at least the batch it is a plain
     ``BatchNorm2d``, as it always is in eval mode. Parameters, buffers and their names
     are those of ``BatchNorm2d``, so either loads the other's weights.
 
@@ -66,7 +66,7 @@ class GhostBN(nn.BatchNorm2d):
         self.virtual_batch_size = virtual_batch_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(N, C, H, W)``."""
+        """Normalize ``(N, C, H, W)``."""
         if not self.training or len(x) <= self.virtual_batch_size:
             return super().forward(x)
         self._check_input_dim(x)
@@ -82,7 +82,7 @@ class GhostBN(nn.BatchNorm2d):
                 chunk_mean = torch.zeros_like(mean)
                 chunk_variance = torch.zeros_like(variance)
             # A momentum of 1 writes the chunk's own statistics into the two buffers.
-            outputs.append(self._normalise(chunk, chunk_mean, chunk_variance))
+            outputs.append(self._normalize(chunk, chunk_mean, chunk_variance))
             if self.track_running_stats:
                 mean += chunk_mean * (len(chunk) / len(x))
                 variance += chunk_variance * (len(chunk) / len(x))
@@ -98,7 +98,7 @@ class GhostBN(nn.BatchNorm2d):
             chunks[-2:] = [x[start:]]
         return chunks
 
-    def _normalise(
+    def _normalize(
         self, x: Tensor, mean: Tensor | None, variance: Tensor | None
     ) -> Tensor:
         return F.batch_norm(

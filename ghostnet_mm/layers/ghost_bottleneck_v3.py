@@ -1,4 +1,4 @@
-"""GhostNetV3's re-parameterised ghost module and bottleneck."""
+"""GhostNetV3's re-parameterized ghost module and bottleneck."""
 
 import math
 

@@ -10,12 +10,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from ..analysis.complexity import measure_complexity
-from ..analysis.detector_complexity import model_channels, network_pass
 from ..configuration import Options, load_config
-from ..configuration.model_building import build_on_meta
-from ..configuration.task_scopes import scope_of
-from ..deployment.deploy_form import reparameterised
+from ..configuration.model.building import build_on_meta
+from ..configuration.model.task_scopes import scope_of
+from ..fusion.deploy_form import reparameterized
+from ..measuring.complexity import measure_complexity
+from ..measuring.detector_complexity import model_channels, network_pass
 
 
 def entry_config(entry: dict[str, Any], root: str | Path) -> Config:
@@ -41,7 +41,7 @@ def count(entry: dict[str, Any], root: str | Path) -> tuple[int, int]:
 
 
 def _count(model: nn.Module, cfg: Config, size: tuple[int, int]) -> tuple[int, int]:
-    model = reparameterised(model)
+    model = reparameterized(model)
     run = network_pass(model, model_channels(cfg), size)
     total = measure_complexity(model, run, {})[-1]
     return total.parameters, total.macs
@@ -51,6 +51,6 @@ def latency_pass(entry: dict[str, Any], root: str | Path) -> Callable[[], object
     """Return a function that runs an entry's deployed network on one image."""
     cfg = entry_config(entry, root)
     init_default_scope(scope_of(cfg))
-    model = reparameterised(MODELS.build(cfg.model))
+    model = reparameterized(MODELS.build(cfg.model))
     size = tuple(entry["Metadata"]["Input Size"])
     return network_pass(model, model_channels(cfg), size)

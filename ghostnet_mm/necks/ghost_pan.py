@@ -88,7 +88,7 @@ class GhostPAN(BaseModule):
         norm_cfg: Norm type.
         act_cfg: Activation type.
         with_cp: Recomputes the bottlenecks in the backward pass to save memory.
-        init_cfg: mmengine's initialisation; ``None`` leaves the layers' own.
+        init_cfg: mmengine's initialization; ``None`` leaves the layers' own.
 
     Attributes:
         num_outs: Number of maps that ``forward`` returns.

@@ -1,7 +1,7 @@
-"""Panoptic quality, and segment ids as colours, under the names of ``panopticapi``.
+"""Panoptic quality, and segment ids as colors, under the names of ``panopticapi``.
 
 The measure: Kirillov et al., Panoptic Segmentation (https://arxiv.org/abs/1801.00868).
-The colours: COCO's panoptic format (https://cocodataset.org/#format-data), where the
+The colors: COCO's panoptic format (https://cocodataset.org/#format-data), where the
 PNG of an image holds a segment's id as red + 256 green + 65536 blue.
 """
 
@@ -21,10 +21,10 @@ OFFSET = 256**3
 
 
 def rgb2id(color: np.ndarray | Sequence[int]) -> np.ndarray | int:
-    """Turn colours into segment ids.
+    """Turn colors into segment ids.
 
     Args:
-        color: (H, W, 3) red, green, blue from 0 to 255, or one colour.
+        color: (H, W, 3) red, green, blue from 0 to 255, or one color.
 
     Returns:
         (H, W) int32, or one int.
@@ -37,7 +37,7 @@ def rgb2id(color: np.ndarray | Sequence[int]) -> np.ndarray | int:
 
 
 def id2rgb(id_map: np.ndarray | int) -> np.ndarray | list[int]:
-    """Turn segment ids into colours; the inverse of `rgb2id`.
+    """Turn segment ids into colors; the inverse of `rgb2id`.
 
     Args:
         id_map: (H, W) ids, or one id.
@@ -52,10 +52,10 @@ def id2rgb(id_map: np.ndarray | int) -> np.ndarray | list[int]:
     if ids.size and not 0 <= ids.min() <= ids.max() < OFFSET:
         raise ValueError(f"segment ids must lie between 0 and {OFFSET - 1}")
     ids = ids.astype(np.int64)
-    colours = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1)
+    colors = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1)
     if isinstance(id_map, np.ndarray):
-        return colours.astype(np.uint8)
-    return colours.tolist()
+        return colors.astype(np.uint8)
+    return colors.tolist()
 
 
 @dataclass

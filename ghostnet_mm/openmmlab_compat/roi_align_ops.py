@@ -48,7 +48,7 @@ def roi_align_forward(
         spatial_scale: Feature pixels per image pixel.
         sampling_ratio: Samples per bin and direction; 0 for one per feature pixel.
         pool_mode: 0 for the maximum of a bin's samples, 1 for their mean.
-        aligned: Take pixel centres at half coordinates. Without it, regions smaller
+        aligned: Take pixel centers at half coordinates. Without it, regions smaller
             than a feature pixel are also widened to one.
     """
     features, regions = _in_common_precision(input, rois)

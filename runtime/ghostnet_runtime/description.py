@@ -20,7 +20,7 @@ class InputForm:
 
     Attributes:
         name: Of the model's input.
-        form: ``tensor``, (N, 3, H, W) float32, normalised and padded; or ``pixels``,
+        form: ``tensor``, (N, 3, H, W) float32, normalized and padded; or ``pixels``,
             (N, h, w, 3) uint8 of any size, everything else being part of the model.
         height: Of the tensor, or ``None`` where any is accepted; so ``width``.
         size_divisor: Height and width of the tensor are multiples of this.

@@ -47,20 +47,20 @@ def draw_detections(
     if masks is not None:
         for i in order:
             mask = np.asarray(masks[i], dtype=bool)
-            tint(canvas, mask, class_colour(labels[i]), MASK_OPACITY)
+            tint(canvas, mask, class_color(labels[i]), MASK_OPACITY)
     thickness = max(1, round(min(canvas.shape[:2]) / 250))
     for i in order:
-        _draw_box(canvas, boxes[i], class_colour(labels[i]), thickness)
+        _draw_box(canvas, boxes[i], class_color(labels[i]), thickness)
     for i in order:
         text = class_names[labels[i]]
         if scores is not None:
             text = f"{text} {scores[i]:.2f}"
-        _draw_label(canvas, boxes[i], text, class_colour(labels[i]))
+        _draw_label(canvas, boxes[i], text, class_color(labels[i]))
     return canvas
 
 
-def class_colour(label: int) -> tuple[int, int, int]:
-    """Return the BGR colour of a class: neighbouring labels differ clearly."""
+def class_color(label: int) -> tuple[int, int, int]:
+    """Return the BGR color of a class: neighbouring labels differ clearly."""
     # Steps of the golden ratio spread any number of hues over the circle.
     hue = (0.33 + int(label) * 0.618034) % 1.0
     value = (1.0, 0.8)[int(label) // 8 % 2]
@@ -69,10 +69,10 @@ def class_colour(label: int) -> tuple[int, int, int]:
 
 
 def tint(
-    canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], opacity: float
+    canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], opacity: float
 ) -> None:
-    """Colour the pixels of ``mask`` (H, W) in place; ``opacity`` 1 covers them."""
-    blended = (1 - opacity) * canvas[mask] + opacity * np.array(colour, dtype=float)
+    """Color the pixels of ``mask`` (H, W) in place; ``opacity`` 1 covers them."""
+    blended = (1 - opacity) * canvas[mask] + opacity * np.array(color, dtype=float)
     canvas[mask] = blended.astype(np.uint8)
 
 
@@ -84,14 +84,14 @@ def plate_size(canvas: np.ndarray, text: str) -> tuple[int, int]:
 
 
 def draw_plate(
-    canvas: np.ndarray, left: int, top: int, text: str, colour: tuple[int, int, int]
+    canvas: np.ndarray, left: int, top: int, text: str, color: tuple[int, int, int]
 ) -> None:
-    """Write on a plate of the colour, in place; letters grow with the picture."""
+    """Write on a plate of the color, in place; letters grow with the picture."""
     scale, weight = _letters(canvas)
     (width, height), baseline = cv2.getTextSize(text, FONT, scale, weight)
     corner = (left + width + 4, top + height + baseline + 2)
-    cv2.rectangle(canvas, (left, top), corner, colour, cv2.FILLED)
-    luma = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
+    cv2.rectangle(canvas, (left, top), corner, color, cv2.FILLED)
+    luma = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2]
     ink = (0, 0, 0) if luma > 110 else (255, 255, 255)
     origin = (left + 2, top + height + 1)
     cv2.putText(canvas, text, origin, FONT, scale, ink, weight, cv2.LINE_AA)
@@ -106,17 +106,17 @@ def _letters(canvas: np.ndarray) -> tuple[float, int]:
 def _draw_box(
     canvas: np.ndarray,
     box: np.ndarray,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     thickness: int,
 ) -> None:
-    # A dark rim keeps the line visible on a background of its own colour.
+    # A dark rim keeps the line visible on a background of its own color.
     x1, y1, x2, y2 = (round(value) for value in box)
     cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), (0, 0, 0), thickness + 2)
-    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, thickness)
+    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), color, thickness)
 
 
 def _draw_label(
-    canvas: np.ndarray, box: np.ndarray, text: str, colour: tuple[int, int, int]
+    canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, int, int]
 ) -> None:
     """Write above the box, or inside it at the picture's upper edge."""
     width, height = plate_size(canvas, text)
@@ -124,4 +124,4 @@ def _draw_label(
     top = round(box[1]) - height
     if top < 0:
         top = max(round(box[1]), 0)
-    draw_plate(canvas, left, top, text, colour)
+    draw_plate(canvas, left, top, text, color)

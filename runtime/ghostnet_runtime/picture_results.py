@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .atomic_writing import finished_folder, refuse_overwriting
 from .errors import OptionError
-from .finished_folder import finished_folder, refuse_overwriting
 from .picture_sources import ImageFiles, Picture, VideoFrames, open_source
 from .status_line import StatusLine, plain_duration
 from .video_writer import VideoWriter

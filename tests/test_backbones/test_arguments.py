@@ -109,8 +109,8 @@ def test_norm_eval_keeps_statistics_but_not_weights_fixed(family):
     assert all(p.grad is not None for p in backbone.parameters())
 
 
-def test_checkpointing_changes_nothing_but_memory(family, randomise_norms):
-    plain = randomise_norms(build(family)).double().train()
+def test_checkpointing_changes_nothing_but_memory(family, randomize_norms):
+    plain = randomize_norms(build(family)).double().train()
     saving = build(family, with_cp=True).double().train()
     saving.load_state_dict(plain.state_dict())
     image = torch.rand(2, 3, 64, 96, dtype=torch.float64)
@@ -128,10 +128,10 @@ def test_checkpointing_changes_nothing_but_memory(family, randomise_norms):
     ("output_stride", "strides"), [(16, (4, 8, 16, 16)), (8, (4, 8, 8, 8))]
 )
 def test_dilated_maps_contain_the_strided_maps(
-    family, output_stride, strides, randomise_norms
+    family, output_stride, strides, randomize_norms
 ):
     """Every s-th pixel of a dilated map is the strided map, where nothing pools."""
-    strided = randomise_norms(build(family)).double().eval()
+    strided = randomize_norms(build(family)).double().eval()
     dilated = build(family, output_stride=output_stride).double().eval()
     dilated.load_state_dict(strided.state_dict())
     assert dilated.out_strides == strides
@@ -200,8 +200,8 @@ def test_norm_cfg_is_not_shared_between_instances(family):
     assert build(family).bn1.momentum == 0.1
 
 
-def test_pickles_and_copies(family, randomise_norms):
-    backbone = randomise_norms(build(family)).eval()
+def test_pickles_and_copies(family, randomize_norms):
+    backbone = randomize_norms(build(family)).eval()
     image = torch.rand(1, 3, 64, 64)
     for twin in (pickle.loads(pickle.dumps(backbone)), copy.deepcopy(backbone)):
         for ours, theirs in zip(backbone(image), twin(image), strict=True):

@@ -32,8 +32,8 @@ def maps_of(backbone, image):
         (RepGhostNet, dict(widen_factor=0.5, norm_cfg=dict(type="BN", eps=1e-2))),
     ],
 )
-def test_fused_maps_equal_the_branches(family, kwargs, randomise_norms):
-    backbone = randomise_norms(family(**kwargs)).double().eval()
+def test_fused_maps_equal_the_branches(family, kwargs, randomize_norms):
+    backbone = randomize_norms(family(**kwargs)).double().eval()
     image = torch.rand(1, 3, 97, 130, dtype=torch.float64)
     wanted = maps_of(backbone, image)
     before = sum(p.numel() for p in backbone.parameters())
@@ -46,8 +46,8 @@ def test_fused_maps_equal_the_branches(family, kwargs, randomise_norms):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_float32_fusion_stays_exact(family, randomise_norms):
-    backbone = randomise_norms(family()).eval()
+def test_float32_fusion_stays_exact(family, randomize_norms):
+    backbone = randomize_norms(family()).eval()
     image = torch.rand(1, 3, 96, 96)
     wanted = maps_of(backbone, image)
     backbone.switch_to_deploy()
@@ -56,8 +56,8 @@ def test_float32_fusion_stays_exact(family, randomise_norms):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_switching_twice_changes_nothing(family, randomise_norms):
-    backbone = randomise_norms(family(widen_factor=0.5)).eval()
+def test_switching_twice_changes_nothing(family, randomize_norms):
+    backbone = randomize_norms(family(widen_factor=0.5)).eval()
     backbone.switch_to_deploy()
     once = {key: value.clone() for key, value in backbone.state_dict().items()}
     backbone.switch_to_deploy()
@@ -68,8 +68,8 @@ def test_switching_twice_changes_nothing(family, randomise_norms):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_deployed_weights_load_into_a_deployed_model(family, randomise_norms):
-    backbone = randomise_norms(family(widen_factor=0.5)).eval()
+def test_deployed_weights_load_into_a_deployed_model(family, randomize_norms):
+    backbone = randomize_norms(family(widen_factor=0.5)).eval()
     backbone.switch_to_deploy()
     loaded = family(widen_factor=0.5, deploy=True).eval()
     loaded.load_state_dict(backbone.state_dict(), strict=True)
@@ -100,9 +100,9 @@ def test_fused_keys_are_those_of_timm(name, family):
     [("ghostnetv3_050", GhostNetV3), ("repghostnet_050", RepGhostNet)],
 )
 def test_a_file_that_timm_fused_gives_the_maps_of_timm(
-    name, family, tmp_path, randomise_norms
+    name, family, tmp_path, randomize_norms
 ):
-    theirs = reparameterize_model(randomise_norms(TimmTaps(name)).eval())
+    theirs = reparameterize_model(randomize_norms(TimmTaps(name)).eval())
     torch.save(theirs.state_dict(), tmp_path / "fused.pth")
     init_cfg = dict(type="Pretrained", checkpoint=str(tmp_path / "fused.pth"))
     ours = family(widen_factor=0.5, deploy=True, init_cfg=init_cfg).eval()

@@ -12,12 +12,12 @@ from mmdet.registry import MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ghostnet_mm.analysis.complexity import measure_complexity, parts_of_detector
 from ghostnet_mm.backbones import GGhostRegNet, base
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.errors import CheckpointError, OptionError
 from ghostnet_mm.layers import gghost_stage
 from ghostnet_mm.layers.gghost_stage import RegNetBottleneck, norm_of_pooled
+from ghostnet_mm.measuring.complexity import measure_complexity, parts_of_detector
 
 # Million parameters and billion MACs (224 px), classifier included; and per G-Ghost
 # stage: intrinsic channels, cheap channels, inner blocks, channels into the mix branch.
@@ -161,8 +161,8 @@ def timm_name(name):
     return f"{where}.conv{part[-1]}.{part[:-1]}.{rest}"
 
 
-def test_stem_and_plain_stages_equal_timm(randomise_norms):
-    theirs = randomise_norms(timm.create_model("regnetx_004")).double()
+def test_stem_and_plain_stages_equal_timm(randomize_norms):
+    theirs = randomize_norms(timm.create_model("regnetx_004")).double()
     ours = build("regnetx_400mf", out_indices=(0, 1), norm_eval=False).double()
     weights = theirs.state_dict()
     ours.load_state_dict({n: weights[timm_name(n)] for n in ours.state_dict()})
@@ -260,8 +260,8 @@ def weights_of(backbone):
 
 @pytest.mark.parametrize("size", NETWORKS)
 @pytest.mark.parametrize("training", [False, True])
-def test_maps_and_gradients_equal_plain_functions(size, training, randomise_norms):
-    backbone = randomise_norms(build(f"regnetx_{size}", norm_eval=False)).double()
+def test_maps_and_gradients_equal_plain_functions(size, training, randomize_norms):
+    backbone = randomize_norms(build(f"regnetx_{size}", norm_eval=False)).double()
     backbone.train(training)
     weights = weights_of(backbone)
     image = torch.randn(2, 3, 65, 98, dtype=torch.float64)
@@ -282,9 +282,9 @@ def test_maps_and_gradients_equal_plain_functions(size, training, randomise_norm
 
 
 @pytest.mark.parametrize("norm", ["BN", "SyncBN"])
-def test_one_image_trains_on_the_mix_branchs_running_statistics(norm, randomise_norms):
+def test_one_image_trains_on_the_mix_branchs_running_statistics(norm, randomize_norms):
     backbone = build(norm_eval=False, norm_cfg=dict(type=norm))
-    randomise_norms(backbone).double().train()
+    randomize_norms(backbone).double().train()
     weights = weights_of(backbone)
     image = torch.randn(1, 3, 65, 98, dtype=torch.float64)
     reference = PlainReference(weights, training=True, mix_training=False)
@@ -385,8 +385,8 @@ def test_frozen_stages_do_not_move(frozen_stages):
     assert moved == set(before) - stays
 
 
-def test_checkpointing_changes_nothing_but_memory(randomise_norms, monkeypatch):
-    plain = randomise_norms(build(SHORT_STAGE, norm_eval=False)).double().train()
+def test_checkpointing_changes_nothing_but_memory(randomize_norms, monkeypatch):
+    plain = randomize_norms(build(SHORT_STAGE, norm_eval=False)).double().train()
     saving = build(SHORT_STAGE, norm_eval=False, with_cp=True).double().train()
     saving.load_state_dict(plain.state_dict())
     recomputed = []
@@ -413,9 +413,9 @@ def test_checkpointing_changes_nothing_but_memory(randomise_norms, monkeypatch):
 @pytest.mark.parametrize(
     ("output_stride", "strides"), [(16, (4, 8, 16, 16)), (8, (4, 8, 8, 8))]
 )
-def test_dilated_maps_contain_the_strided_maps(output_stride, strides, randomise_norms):
+def test_dilated_maps_contain_the_strided_maps(output_stride, strides, randomize_norms):
     """Fails where a stage's dilation starts again at 1 instead of multiplying up."""
-    strided = randomise_norms(build(SHORT_STAGE)).double().eval()
+    strided = randomize_norms(build(SHORT_STAGE)).double().eval()
     for number in (2, 3, 4):
         # The mix branch pools over more pixels of a dilated map.
         last = getattr(strided, f"layer{number}").merge[5]
@@ -461,8 +461,8 @@ def test_other_norms_activations_and_image_channels():
     assert all(p.grad is not None for p in backbone.parameters())
 
 
-def test_pickles_and_copies(randomise_norms):
-    backbone = randomise_norms(build()).eval()
+def test_pickles_and_copies(randomize_norms):
+    backbone = randomize_norms(build()).eval()
     image = torch.rand(1, 3, 64, 64)
     for twin in (pickle.loads(pickle.dumps(backbone)), copy.deepcopy(backbone)):
         for ours, theirs in zip(backbone(image), twin(image), strict=True):

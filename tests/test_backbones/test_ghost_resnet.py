@@ -12,12 +12,12 @@ from mmdet.registry import MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ghostnet_mm.analysis.complexity import measure_complexity
 from ghostnet_mm.backbones import GhostResNet
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.errors import CheckpointError, OptionError
 from ghostnet_mm.layers.conv_norm_act import LayerStyle
 from ghostnet_mm.layers.ghost_module import GhostModule
+from ghostnet_mm.measuring.complexity import measure_complexity
 
 CLASSIFIER = 2048 * 1000
 
@@ -58,9 +58,9 @@ def test_blocks_are_those_of_torchvision(depth):
 
 
 def test_plain_convolutions_in_place_of_ghost_ones_give_torchvisions_resnet(
-    randomise_norms,
+    randomize_norms,
 ):
-    theirs = randomise_norms(torchvision.models.resnet50()).double().eval()
+    theirs = randomize_norms(torchvision.models.resnet50()).double().eval()
     ours = GhostResNet()
     ours.conv1, ours.bn1 = theirs.conv1, theirs.bn1
     for number in range(1, 5):
@@ -96,7 +96,7 @@ def test_plain_convolutions_in_place_of_ghost_ones_give_torchvisions_resnet(
     [(2, 3, 2, 3), (4, 1, 2, 3), (4, 3, 1, 5), (3, 1, 1, 1)],
 )
 def test_ghost_convolution_equals_plain_functions(
-    ratio, kernel, stride, cheap_kernel, training, randomise_norms
+    ratio, kernel, stride, cheap_kernel, training, randomize_norms
 ):
     module = GhostModule(
         *(6, 10, LayerStyle()),
@@ -106,7 +106,7 @@ def test_ghost_convolution_equals_plain_functions(
         kernel_size=kernel,
         stride=stride,
     )
-    randomise_norms(module).double().train(training)
+    randomize_norms(module).double().train(training)
     weights = copy.deepcopy(module.state_dict())
 
     def conv_norm(x, prefix, **kwargs):
@@ -180,8 +180,8 @@ def test_norm_eval_keeps_statistics_but_not_weights_fixed():
     assert all(p.grad is not None for p in backbone.parameters())
 
 
-def test_checkpointing_changes_nothing_but_memory(randomise_norms):
-    plain = randomise_norms(build()).double().train()
+def test_checkpointing_changes_nothing_but_memory(randomize_norms):
+    plain = randomize_norms(build()).double().train()
     saving = build(with_cp=True).double().train()
     saving.load_state_dict(plain.state_dict())
     image = torch.rand(2, 3, 64, 96, dtype=torch.float64)
@@ -198,8 +198,8 @@ def test_checkpointing_changes_nothing_but_memory(randomise_norms):
 @pytest.mark.parametrize(
     ("output_stride", "strides"), [(16, (4, 8, 16, 16)), (8, (4, 8, 8, 8))]
 )
-def test_dilated_maps_contain_the_strided_maps(output_stride, strides, randomise_norms):
-    strided = randomise_norms(build()).double().eval()
+def test_dilated_maps_contain_the_strided_maps(output_stride, strides, randomize_norms):
+    strided = randomize_norms(build()).double().eval()
     dilated = build(output_stride=output_stride).double().eval()
     dilated.load_state_dict(strided.state_dict())
     assert dilated.out_strides == strides
@@ -227,8 +227,8 @@ def test_other_norms_activations_and_image_channels():
     assert all(p.grad is not None for p in backbone.parameters())
 
 
-def test_pickles_and_copies(randomise_norms):
-    backbone = randomise_norms(build()).eval()
+def test_pickles_and_copies(randomize_norms):
+    backbone = randomize_norms(build()).eval()
     image = torch.rand(1, 3, 64, 64)
     for twin in (pickle.loads(pickle.dumps(backbone)), copy.deepcopy(backbone)):
         for ours, theirs in zip(backbone(image), twin(image), strict=True):

@@ -13,8 +13,8 @@ def pretrained(path, family=GhostNet, **kwargs):
     return family(widen_factor=0.5, init_cfg=init_cfg, **kwargs)
 
 
-def test_weights_arrive(tmp_path, randomise_norms):
-    source = randomise_norms(GhostNet(widen_factor=0.5)).state_dict()
+def test_weights_arrive(tmp_path, randomize_norms):
+    source = randomize_norms(GhostNet(widen_factor=0.5)).state_dict()
     torch.save(source, tmp_path / "weights.pth")
     backbone = pretrained(tmp_path / "weights.pth")
     backbone.init_weights()
@@ -27,9 +27,9 @@ def test_weights_arrive(tmp_path, randomise_norms):
 )
 @pytest.mark.parametrize("out_indices", [(0, 1), (3,)])
 def test_a_whole_network_of_timm_loads(
-    name, family, out_indices, tmp_path, randomise_norms
+    name, family, out_indices, tmp_path, randomize_norms
 ):
-    source = randomise_norms(timm.create_model(name)).state_dict()
+    source = randomize_norms(timm.create_model(name)).state_dict()
     torch.save(source, tmp_path / "weights.pth")
     backbone = pretrained(tmp_path / "weights.pth", family, out_indices=out_indices)
     backbone.init_weights()

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ghostnet_mm.analysis.complexity import measure_complexity
 from ghostnet_mm.backbones import GhostNet, GhostNetV2, GhostNetV3, RepGhostNet
+from ghostnet_mm.measuring.complexity import measure_complexity
 
 CHANNELS = {
     0.5: (12, 20, 56, 80),

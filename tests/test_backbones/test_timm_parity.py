@@ -23,8 +23,8 @@ def test_keys_and_shapes_are_those_of_timm(name, family, width):
 
 
 @pytest.mark.parametrize(("name", "family", "width"), VARIANTS, ids=VARIANT_NAMES)
-def test_eval_taps_equal_timm(name, family, width, randomise_norms):
-    reference = randomise_norms(TimmTaps(name)).eval()
+def test_eval_taps_equal_timm(name, family, width, randomize_norms):
+    reference = randomize_norms(TimmTaps(name)).eval()
     backbone = build(family, width).eval()
     backbone.load_state_dict(reference.state_dict(), strict=True)
     # In one memory format, so that both sides run the same kernels.
@@ -38,10 +38,10 @@ def test_eval_taps_equal_timm(name, family, width, randomise_norms):
 
 @pytest.mark.parametrize(("name", "family", "width"), VARIANTS, ids=VARIANT_NAMES)
 def test_training_loss_gradients_and_statistics_equal_timm(
-    name, family, width, randomise_norms
+    name, family, width, randomize_norms
 ):
     # In float64: batch statistics of deep maps amplify float32 rounding.
-    reference = randomise_norms(TimmTaps(name)).double().train()
+    reference = randomize_norms(TimmTaps(name)).double().train()
     backbone = build(family, width).double().train()
     backbone.load_state_dict(reference.state_dict(), strict=True)
     image = torch.randn(2, 3, 65, 98, dtype=torch.float64)

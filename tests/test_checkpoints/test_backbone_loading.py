@@ -32,7 +32,7 @@ class Trunk(nn.Module):
         return part in ("conv_head", "bn2", "classifier")
 
 
-def randomised_weights(name):
+def randomized_weights(name):
     """Return the weights of timm's model with every tensor drawn at random."""
     generator = torch.Generator().manual_seed(0)
     return {
@@ -58,7 +58,7 @@ def assert_untouched(module, before):
 
 @pytest.mark.parametrize("name", ["ghostnet_100", "ghostnetv2_100", "ghostnetv3_100"])
 def test_every_tensor_of_the_trunk_is_that_of_the_file(tmp_path, name):
-    weights = randomised_weights(name)
+    weights = randomized_weights(name)
     trunk = Trunk(name)
     assert load_backbone_weights(trunk, saved(weights, tmp_path)) is None
     expected = {key: weights[key] for key in trunk.state_dict()}
@@ -76,7 +76,7 @@ def test_outputs_are_those_of_timms_model(tmp_path):
 
 
 def test_the_official_v3_names_load_as_timm_reads_them(tmp_path):
-    ours = randomised_weights("ghostnetv3_100")
+    ours = randomized_weights("ghostnetv3_100")
     official = {
         key.replace(".bn1.", ".bn.")
         if ".ghost" in key or ".dw_rpr_" in key
@@ -116,7 +116,7 @@ def test_a_module_without_the_two_methods_loads_its_own_keys_only(tmp_path):
 
 
 def test_batch_counts_may_be_absent(tmp_path):
-    weights = randomised_weights("ghostnet_050")
+    weights = randomized_weights("ghostnet_050")
     old = {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
     trunk = Trunk("ghostnet_050")
     load_backbone_weights(trunk, saved(old, tmp_path))
@@ -131,7 +131,7 @@ def test_the_log_names_the_source_and_the_counts(tmp_path, monkeypatch):
         "ghostnet_mm.checkpoints.backbone_loading.print_log",
         lambda text, **options: lines.append(text),
     )
-    path = saved(randomised_weights("ghostnet_100"), tmp_path)
+    path = saved(randomized_weights("ghostnet_100"), tmp_path)
     trunk = Trunk("ghostnet_100", num_blocks=10)
     load_backbone_weights(trunk, path)
     assert lines == [
@@ -176,7 +176,7 @@ def without(weights, key):
 def test_nothing_is_loaded_from_a_file_that_does_not_fit(tmp_path, change, message):
     trunk = Trunk("ghostnet_100")
     before = snapshot(trunk)
-    path = saved(change(randomised_weights("ghostnet_100")), tmp_path)
+    path = saved(change(randomized_weights("ghostnet_100")), tmp_path)
     with pytest.raises(CheckpointError, match=message) as caught:
         load_backbone_weights(trunk, path)
     assert str(caught.value).startswith(f"{path} does not fit Trunk: ")
@@ -205,7 +205,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path, name, options, me
 
 
 def test_two_names_for_one_tensor_are_refused(tmp_path):
-    weights = randomised_weights("ghostnetv3_100")
+    weights = randomized_weights("ghostnetv3_100")
     key = "blocks.0.0.ghost1.primary_rpr_conv.0.bn1.weight"
     weights[key.replace("bn1", "bn")] = weights[key]
     trunk = Trunk("ghostnetv3_100")

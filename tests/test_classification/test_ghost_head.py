@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.engine.detector_checkpoint import check_fit
-from ghostnet_mm.engine.published_classifier import read_tested_weights
+from ghostnet_mm.engine.inference.published_classifier import read_tested_weights
 from ghostnet_mm.errors import CheckpointError, OptionError
 
 pytest.importorskip("mmpretrain", reason="pip install -e '.[mmpretrain]'")
@@ -44,8 +44,8 @@ def build(backbone, width):
         ("repghostnet_058", "RepGhostNet", 0.58),
     ],
 )
-def test_logits_are_timms(name, backbone, width, tmp_path, randomise_norms):
-    theirs = randomise_norms(timm.create_model(name, pretrained=False)).eval()
+def test_logits_are_timms(name, backbone, width, tmp_path, randomize_norms):
+    theirs = randomize_norms(timm.create_model(name, pretrained=False)).eval()
     file = tmp_path / "published.pth"
     torch.save({"state_dict": theirs.state_dict(), "epoch": 3}, file)
     ours = build(backbone, width)

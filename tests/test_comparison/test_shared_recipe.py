@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from running_tools import TINY
-from tiny_coco import make_tiny_coco
+from support.running_tools import TINY
+from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.comparison.candidates import Candidate
 from ghostnet_mm.comparison.shared_recipe import (

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.config_files import read_config
+from ghostnet_mm.configuration.files.reading import read_config
 from ghostnet_mm.configuration.merging import apply_options
 
 # Masks need other inputs and have a test module of their own.
@@ -135,7 +135,7 @@ def test_configs_are_usable_by_mmdet_alone(path):
 
 
 @each_coco_config
-def test_images_are_normalised_as_imagenet_weights_expect(path):
+def test_images_are_normalized_as_imagenet_weights_expect(path):
     """The statistics of timm's data configs, in pixel values and in RGB."""
     preprocessor = read_config(path).model.data_preprocessor
     assert preprocessor.bgr_to_rgb is True

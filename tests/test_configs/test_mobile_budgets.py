@@ -2,8 +2,8 @@
 
 import pytest
 
-from ghostnet_mm.analysis.detector_complexity import detector_complexity
 from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.measuring.detector_complexity import detector_complexity
 
 
 @pytest.mark.parametrize(

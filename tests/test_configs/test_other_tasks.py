@@ -199,7 +199,7 @@ def test_the_rate_of_the_v2_recipe_is_timms():
     ],
 )
 def test_the_environment_chooses_the_data(name, variable, monkeypatch):
-    from ghostnet_mm.configuration.config_files import read_config
+    from ghostnet_mm.configuration.files.reading import read_config
 
     monkeypatch.setenv(variable, "/somewhere/else")
     cfg = read_config(CONFIG_DIR / f"{name}.py")

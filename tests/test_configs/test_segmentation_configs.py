@@ -11,7 +11,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from ghostnet_mm.configuration import Options
-from ghostnet_mm.configuration.config_files import read_config
+from ghostnet_mm.configuration.files.reading import read_config
 from ghostnet_mm.configuration.merging import apply_options
 
 FOLDER = Path(__file__).parents[2] / "configs"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-TINY = Path(__file__).parents[1] / "test_tools" / "tiny_detector.py"
+TINY = Path(__file__).parents[1] / "support" / "tiny_detector.py"
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.backbone_channels import (
+from ghostnet_mm.configuration.model.detection_channels import (
     backbone_channels,
     match_channels,
 )
 from ghostnet_mm.errors import OptionError
 
-TINY = Path(__file__).parents[1] / "test_tools" / "tiny_detector.py"
+TINY = Path(__file__).parents[1] / "support" / "tiny_detector.py"
 
 
 def returned(backbone):

@@ -1,7 +1,7 @@
 import pytest
 
-from ghostnet_mm.configuration.config_files import read_config
-from ghostnet_mm.configuration.config_text import config_from_text
+from ghostnet_mm.configuration.files.reading import read_config
+from ghostnet_mm.configuration.files.text import config_from_text
 from ghostnet_mm.errors import OptionError
 
 

@@ -2,7 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.config_keys import check_option_keys
+from ghostnet_mm.configuration.files.option_keys import check_option_keys
 from ghostnet_mm.configuration.options import parse_assignments
 from ghostnet_mm.errors import OptionError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.data_checks import (
+from ghostnet_mm.configuration.data.detection_checks import (
     annotated_folders,
     check_data,
     class_counts,

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.config_text import config_from_text
+from ghostnet_mm.configuration.files.text import config_from_text
 from ghostnet_mm.errors import OptionError
 
 MORE_EPOCHS = {"train_cfg.max_epochs": 20, "train_cfg.val_interval": 1}

@@ -1,7 +1,7 @@
 import pytest
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.work_dir import check_work_dir
+from ghostnet_mm.configuration.files.work_dir import check_work_dir
 from ghostnet_mm.errors import OptionError
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from coco_folders import write_split
+from support.coco_folders import write_split
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import json
 import os
 
 import pytest
-from coco_folders import CLASSES, coco_content, write_split
+from support.coco_folders import CLASSES, coco_content, write_split
 
-from ghostnet_mm.datasets import annotation_checks
-from ghostnet_mm.datasets.annotation_checks import check_annotations, classes_in
+from ghostnet_mm.datasets.checks import annotations as annotation_checks
+from ghostnet_mm.datasets.checks.annotations import check_annotations, classes_in
 from ghostnet_mm.errors import DataError
 
 

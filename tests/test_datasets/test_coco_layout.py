@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from coco_folders import CLASSES, coco_content
 from mmengine.config import Config
+from support.coco_folders import CLASSES, build_datasets, coco_content
 
-from ghostnet_mm.datasets import folder_layout
-from ghostnet_mm.datasets.coco_layout import point_config_at, set_num_classes
+from ghostnet_mm.datasets.layouts import folder as folder_layout
+from ghostnet_mm.datasets.layouts.coco import point_config_at, set_num_classes
 from ghostnet_mm.errors import DataError, OptionError
 
 OFFICIAL = dict(
@@ -26,18 +26,6 @@ def _installed(name):
     import mmdet
 
     return str(Path(mmdet.__file__).parent / ".mim" / "configs" / name)
-
-
-def build_datasets(cfg):
-    """Let mmdet itself read what the config points to."""
-    from mmdet.registry import DATASETS
-
-    built = []
-    for split in ("train", "val", "test"):
-        dataset = Config(dict(cfg[f"{split}_dataloader"].dataset))
-        dataset.pipeline = []
-        built.append(DATASETS.build(dataset._cfg_dict))
-    return built
 
 
 LAYOUTS = {
@@ -211,7 +199,7 @@ def test_lists_of_evaluators_are_reached(make_coco_folder):
     assert "ann_file" not in second
 
 
-def test_more_classes_than_coco_have_enough_colours(make_coco_folder):
+def test_more_classes_than_coco_have_enough_colors(make_coco_folder):
     classes = tuple(f"class {i}" for i in range(200))
     content = coco_content(["1.jpg"], classes)
     content["annotations"] = content["annotations"][:1]

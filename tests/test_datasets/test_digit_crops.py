@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ghostnet_mm.datasets.digit_crops import (
+from ghostnet_mm.datasets.digits.crops import (
     LARGEST_SIDE,
     crop_window,
     make_digit_crops,
 )
-from ghostnet_mm.datasets.digit_scenes import SPLITS, TRAIN_HANDWRITING
-from ghostnet_mm.datasets.digits import CLASSES, make_digits_dataset
+from ghostnet_mm.datasets.digits.dataset import CLASSES, make_digits_dataset
+from ghostnet_mm.datasets.digits.scenes import SPLITS, TRAIN_HANDWRITING
 from ghostnet_mm.errors import DataError, OptionError
 
 

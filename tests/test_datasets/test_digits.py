@@ -11,15 +11,15 @@ import pytest
 from pycocotools.coco import COCO
 from sklearn.datasets import load_digits
 
-import ghostnet_mm.datasets.digits as digits_module
-from ghostnet_mm.datasets.annotation_checks import check_annotations
-from ghostnet_mm.datasets.digit_scenes import (
+import ghostnet_mm.datasets.digits.dataset as digits_module
+from ghostnet_mm.datasets.checks.annotations import check_annotations
+from ghostnet_mm.datasets.digits.dataset import make_digits_dataset
+from ghostnet_mm.datasets.digits.scenes import (
     SPLITS,
     handwriting,
     photo_regions,
     render_ink,
 )
-from ghostnet_mm.datasets.digits import make_digits_dataset
 from ghostnet_mm.errors import DataError, OptionError
 
 NUM = dict(train=40, val=12)
@@ -87,7 +87,7 @@ def test_masks_of_an_image_do_not_overlap(dataset):
 
 
 def test_masks_mark_the_ink(dataset):
-    # One ink has one colour, the paper beside it another: inside the mask the picture
+    # One ink has one color, the paper beside it another: inside the mask the picture
     # must vary far less around its mean than mask and surroundings differ.
     coco = load_coco(dataset, "train")
     differences = []

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoPanopticDataset
 from mmengine.config import Config
-from test_coco_layout import build_datasets
+from support.coco_folders import build_datasets
 
-from ghostnet_mm.datasets.coco_layout import point_config_at
-from ghostnet_mm.datasets.panoptic_checks import check_panoptic_annotations
+from ghostnet_mm.datasets.checks.panoptic import check_panoptic_annotations
+from ghostnet_mm.datasets.layouts.coco import point_config_at
 from ghostnet_mm.errors import DataError, OptionError
 
 OFFICIAL = CocoPanopticDataset.METAINFO

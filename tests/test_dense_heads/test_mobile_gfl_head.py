@@ -121,9 +121,9 @@ def test_separate_towers_are_independent():
     assert not any(torch.equal(a, b) for a, b in zip(before[1], after[1], strict=True))
 
 
-def test_shared_levels_share_convolutions_and_fuse_right(randomise_norms):
+def test_shared_levels_share_convolutions_and_fuse_right(randomize_norms):
     """Catches norms fused several times into one convolution."""
-    head = randomise_norms(build(share_levels=True)).eval()
+    head = randomize_norms(build(share_levels=True)).eval()
     convs = [m for m in head.modules() if isinstance(m, nn.Conv2d)]
     norms = [m for m in head.modules() if isinstance(m, nn.BatchNorm2d)]
     assert len(convs) == 3 * len({id(m.weight) for m in convs})
@@ -267,7 +267,7 @@ def test_targets_are_those_of_rtmdet(monkeypatch, pads):
 
 @pytest.mark.parametrize("weigh_boxes", [True, False])
 def test_losses_are_those_of_their_definitions(weigh_boxes):
-    """Catches weights, normalisers and units that differ from the formulas."""
+    """Catches weights, normalizers and units that differ from the formulas."""
     head = build(weigh_boxes=weigh_boxes)
     cls_scores, bbox_preds = random_maps(head, spread=1.0)
     meta = metas(pads=[(96, 64), (50, 40)])
@@ -324,7 +324,7 @@ def test_losses_are_those_of_their_definitions(weigh_boxes):
 
 
 @pytest.mark.parametrize("weigh_boxes", [True, False])
-def test_losses_are_normalised_over_processes(monkeypatch, weigh_boxes):
+def test_losses_are_normalized_over_processes(monkeypatch, weigh_boxes):
     """Catches a division by the positives of this process only."""
     head = build(weigh_boxes=weigh_boxes)
     maps = random_maps(head, spread=1.0)

@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
-from running_tools import TINY
-from tiny_coco import edit_annotations, make_tiny_coco
+from support.running_tools import TINY
+from support.tiny_coco import edit_annotations, make_tiny_coco
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.engine import detection_pictures
+from ghostnet_mm.engine.inference import detection_pictures
 
 
 @pytest.mark.parametrize(

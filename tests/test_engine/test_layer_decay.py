@@ -7,7 +7,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ghostnet_mm.backbones.base import MultiScaleBackbone
-from ghostnet_mm.engine.layer_decay import layer_distances
+from ghostnet_mm.engine.training.layer_decay import layer_distances
 from ghostnet_mm.errors import OptionError
 
 FAMILIES = sorted(

@@ -4,7 +4,7 @@ import numpy as np
 from ghostnet_runtime import Detections, detection_json
 from ghostnet_runtime.picture_sources import Picture
 
-from ghostnet_mm.engine.detection_json import picture_entry
+from ghostnet_mm.engine.inference.detection_json import picture_entry
 from ghostnet_mm.evaluation.shown_objects import Boxes, PanopticMap
 
 NAMES = ("cat", "dog", "grass")

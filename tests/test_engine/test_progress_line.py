@@ -9,7 +9,7 @@ import torch
 from ghostnet_runtime.status_line import StatusLine
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
-from ghostnet_mm.engine.progress_line import ProgressLine
+from ghostnet_mm.engine.hooks.progress_line import ProgressLine
 
 
 def make_runner(kind, **values):
@@ -104,14 +104,14 @@ def test_a_loop_without_epochs(clock):
 
 
 def test_other_processes_keep_quiet(clock, monkeypatch):
-    module = "ghostnet_mm.engine.progress_line"
+    module = "ghostnet_mm.engine.hooks.progress_line"
     monkeypatch.setattr(f"{module}.is_main_process", lambda: False)
     runner = make_runner(EpochBasedTrainLoop)
     assert lines_of(ProgressLine(), runner, clock, 5) == []
 
 
 def test_images_of_all_processes_count(clock, monkeypatch):
-    module = "ghostnet_mm.engine.progress_line"
+    module = "ghostnet_mm.engine.hooks.progress_line"
     monkeypatch.setattr(f"{module}.get_world_size", lambda: 8)
     runner = make_runner(EpochBasedTrainLoop)
     assert "  16.0 images/s" in lines_of(ProgressLine(), runner, clock, 5)[-1]

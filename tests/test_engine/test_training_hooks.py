@@ -16,11 +16,11 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
-from ghostnet_mm.configuration.accumulation import accumulate_batches
-from ghostnet_mm.engine.early_stop import EarlyStop
-from ghostnet_mm.engine.model_forms import ChannelsLast, CompileParts
-from ghostnet_mm.engine.training_runner import BatchScalingRunner
-from ghostnet_mm.engine.weight_average import WeightAverage
+from ghostnet_mm.configuration.training.accumulation import accumulate_batches
+from ghostnet_mm.engine.hooks.early_stop import EarlyStop
+from ghostnet_mm.engine.hooks.weight_average import WeightAverage
+from ghostnet_mm.engine.training.model_forms import ChannelsLast, CompileParts
+from ghostnet_mm.engine.training.runner import BatchScalingRunner
 
 SCORE = "coco/bbox_mAP"
 
@@ -254,7 +254,7 @@ def test_the_learning_rate_counts_accumulated_images(tmp_path, capsys):
     ) in capsys.readouterr().out
 
 
-def detector(randomise_norms):
+def detector(randomize_norms):
     """RetinaNet on a backbone of five blocks, with its own batch of two images."""
     init_default_scope("mmdet")
     torch.manual_seed(0)
@@ -291,7 +291,7 @@ def detector(randomise_norms):
             test_cfg=dict(nms_pre=10, score_thr=0.0, max_per_img=5),
         )
     )
-    randomise_norms(model)
+    randomize_norms(model)
     return model.train()
 
 
@@ -318,9 +318,9 @@ def assert_same_step(found, expected):
         )
 
 
-def test_channels_last_trains_the_same(randomise_norms):
-    expected = one_step(detector(randomise_norms))
-    model = detector(randomise_norms)
+def test_channels_last_trains_the_same(randomize_norms):
+    expected = one_step(detector(randomize_norms))
+    model = detector(randomize_norms)
     names = list(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     runner = SimpleNamespace(
@@ -340,11 +340,11 @@ def test_channels_last_trains_the_same(randomise_norms):
     assert all(one.is_contiguous(memory_format=form) for one in seen)
 
 
-def test_a_resumed_optimizer_follows_the_layout(randomise_norms):
+def test_a_resumed_optimizer_follows_the_layout(randomize_norms):
     """A fused optimizer reads parameter and state side by side in memory."""
 
     def second_step(convert):
-        model = detector(randomise_norms)
+        model = detector(randomize_norms)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=True)
         one_step(model)
         optimizer.step()
@@ -363,9 +363,9 @@ def test_a_resumed_optimizer_follows_the_layout(randomise_norms):
     torch.testing.assert_close(second_step(True), second_step(False))
 
 
-def test_compiled_parts_train_the_same(randomise_norms):
-    expected = one_step(detector(randomise_norms))
-    model = detector(randomise_norms)
+def test_compiled_parts_train_the_same(randomize_norms):
+    expected = one_step(detector(randomize_norms))
+    model = detector(randomize_norms)
     names = list(model.state_dict())
     hook = CompileParts(backend="aot_eager")
     torch._dynamo.reset()

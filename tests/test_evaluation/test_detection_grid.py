@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from ghostnet_runtime.drawing import class_colour
+from ghostnet_runtime.drawing import class_color
 
-from ghostnet_mm.datasets.digits import make_digits_dataset
+from ghostnet_mm.datasets.digits.dataset import make_digits_dataset
 from ghostnet_mm.errors import DataError
 from ghostnet_mm.evaluation.detection_grid import (
     GridEntry,
@@ -28,10 +28,10 @@ def test_grid_puts_detections_left_and_truth_right():
     truth = Boxes(np.array([[40, 100, 120, 180]]), np.array([1]))
     grid = draw_grid([GridEntry(black(), found, truth)], NAMES)
     half = grid.shape[1] // 2
-    assert (grid[:, :half] == class_colour(0)).all(axis=2).any()
-    assert not (grid[:, :half] == class_colour(1)).all(axis=2).any()
-    assert (grid[:, half:] == class_colour(1)).all(axis=2).any()
-    assert not (grid[:, half:] == class_colour(0)).all(axis=2).any()
+    assert (grid[:, :half] == class_color(0)).all(axis=2).any()
+    assert not (grid[:, :half] == class_color(1)).all(axis=2).any()
+    assert (grid[:, half:] == class_color(1)).all(axis=2).any()
+    assert not (grid[:, half:] == class_color(0)).all(axis=2).any()
 
 
 def test_small_pictures_are_enlarged_with_their_boxes():
@@ -42,7 +42,7 @@ def test_small_pictures_are_enlarged_with_their_boxes():
     grid = draw_grid([GridEntry(black(), found, truth)], NAMES)
     factor = 480 / 256
     assert grid.shape[0] >= 480
-    rows, columns = np.nonzero((grid == class_colour(1)).all(axis=2))
+    rows, columns = np.nonzero((grid == class_color(1)).all(axis=2))
     right = columns > grid.shape[1] // 2
     width = columns[right].max() - columns[right].min()
     assert abs(width - 64 * factor) < 12

@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData, PixelData
 from ghostnet_mm.errors import DataError
 from ghostnet_mm.evaluation.detection_grid import GridEntry, draw_grid
 from ghostnet_mm.evaluation.ground_truth import true_boxes, true_panoptic_map
-from ghostnet_mm.evaluation.panoptic_drawing import draw_panoptic, segment_colour
+from ghostnet_mm.evaluation.panoptic_drawing import draw_panoptic, segment_color
 from ghostnet_mm.evaluation.panoptic_map import Segment, coco_png, find_segments
 from ghostnet_mm.evaluation.shown_objects import PanopticMap, boxes_around, shown_in
 
@@ -77,7 +77,7 @@ def test_segments_are_tinted_and_void_is_not():
         (65, 25): Segment(1000, 0, 1),
         (65, 245): Segment(2000, 0, 1),
     }.items():
-        expected = 45 + np.array(segment_colour(segment)) / 2
+        expected = 45 + np.array(segment_color(segment)) / 2
         assert np.abs(drawn[y, x] - expected).max() <= 1
     assert (drawn[100, 60:70] != drawn[90, 60:70]).any()  # the name of the cat
 
@@ -90,9 +90,9 @@ def test_segments_are_outlined():
     assert (drawn[5, :149] != 255).any(axis=1).all()
 
 
-def test_objects_of_a_class_differ_in_colour():
-    colours = {segment_colour(Segment(1000 * n, 0, 1)) for n in range(1, 5)}
-    assert len(colours) == 4
+def test_objects_of_a_class_differ_in_color():
+    colors = {segment_color(Segment(1000 * n, 0, 1)) for n in range(1, 5)}
+    assert len(colors) == 4
 
 
 @pytest.mark.parametrize("label", range(4))
@@ -124,9 +124,9 @@ def test_a_grid_of_maps_has_found_left_and_truth_right():
     grid = draw_grid([GridEntry(image, PanopticMap(cats), PanopticMap(sky))], NAMES)
     assert grid.shape[0] >= 320  # enlarged
     for half, label in ((np.s_[:, :480], 1000), (np.s_[:, 488:], 3)):
-        colour = segment_colour(Segment(label, label % 1000, 1))
+        color = segment_color(Segment(label, label % 1000, 1))
         middle = grid[half][60:80, 20:40].reshape(-1, 3)
-        assert np.abs(middle - np.array(colour) / 2).max() <= 1
+        assert np.abs(middle - np.array(color) / 2).max() <= 1
 
 
 def test_predictions_are_taken_by_their_kind():

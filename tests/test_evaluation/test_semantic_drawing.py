@@ -1,4 +1,4 @@
-"""Pictures of segmentation: colours, shares, and what is left alone."""
+"""Pictures of segmentation: colors, shares, and what is left alone."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ def make():
     return pixels, labels
 
 
-def test_each_class_gets_its_rgb_colour_and_ignored_pixels_keep_theirs():
+def test_each_class_gets_its_rgb_color_and_ignored_pixels_keep_theirs():
     pixels, labels = make()
     before = pixels.copy()
     drawn = draw_semantic(pixels, labels, NAMES, PALETTE)
@@ -34,8 +34,8 @@ def test_the_legend_has_the_classes_that_occur_the_largest_first():
     pixels, labels = make()
     legend = draw_semantic(pixels, labels, NAMES, PALETTE)[:, 600:]
     solid = [
-        next((y for y in range(480) if (legend[y] == colour).all(1).sum() > 10), None)
-        for colour in ([255, 0, 0], [0, 0, 255], [0, 255, 0])  # sky, car, tree
+        next((y for y in range(480) if (legend[y] == color).all(1).sum() > 10), None)
+        for color in ([255, 0, 0], [0, 0, 255], [0, 255, 0])  # sky, car, tree
     ]
     assert solid[0] < solid[1]
     assert solid[2] is None
@@ -72,5 +72,5 @@ def test_a_map_of_another_size_is_a_bug():
     pixels, labels = make()
     with pytest.raises(ValueError, match="label_map is"):
         draw_semantic(pixels, labels[:-1], NAMES, PALETTE)
-    with pytest.raises(ValueError, match="2 colours for 3 classes"):
+    with pytest.raises(ValueError, match="2 colors for 3 classes"):
         draw_semantic(pixels, labels, NAMES, PALETTE[:2])

@@ -13,28 +13,28 @@ from ghostnet_mm.layers.block_checkpointing import run_checkpointed
 from ghostnet_mm.layers.ghost_batch_norm import GhostBN
 
 
-def pair(randomise_norms, size, channels=3, **kwargs):
+def pair(randomize_norms, size, channels=3, **kwargs):
     """A GhostBN and the BatchNorm2d with the same weights, in float64."""
     ghost = GhostBN(channels, virtual_batch_size=size, **kwargs).double()
     if ghost.affine and ghost.track_running_stats:
-        randomise_norms(ghost)
+        randomize_norms(ghost)
     plain = nn.BatchNorm2d(channels, **kwargs).double()
     plain.load_state_dict(ghost.state_dict(), strict=True)
     return ghost, plain
 
 
 def images(count, channels=3):
-    # Images of different means, so that it matters who is normalised with whom.
+    # Images of different means, so that it matters who is normalized with whom.
     shift = torch.arange(count, dtype=torch.float64).reshape(-1, 1, 1, 1)
     return torch.randn(count, channels, 3, 2, dtype=torch.float64) + shift
 
 
 @pytest.mark.parametrize(("count", "size"), [(6, 2), (5, 2), (7, 3), (3, 1)])
 def test_outputs_gradients_and_statistics_are_those_of_a_loop(
-    randomise_norms, count, size
+    randomize_norms, count, size
 ):
     """Catches chunks that are mixed up and statistics that move once per chunk."""
-    ghost, plain = pair(randomise_norms, size)
+    ghost, plain = pair(randomize_norms, size)
     x = images(count).requires_grad_()
     weight = torch.randn_like(x)
     before = plain.running_mean.clone(), plain.running_var.clone()
@@ -61,15 +61,15 @@ def test_outputs_gradients_and_statistics_are_those_of_a_loop(
     assert ghost.num_batches_tracked == 1
 
 
-def test_derivatives_are_right_by_finite_differences(randomise_norms):
-    ghost, _ = pair(randomise_norms, 2, channels=2)
+def test_derivatives_are_right_by_finite_differences(randomize_norms):
+    ghost, _ = pair(randomize_norms, 2, channels=2)
     assert torch.autograd.gradcheck(ghost, images(5, 2).requires_grad_())
 
 
 @pytest.mark.parametrize("size", [4, 9])
 @pytest.mark.parametrize("momentum", [0.1, None])
-def test_one_virtual_batch_is_batch_norm(randomise_norms, size, momentum):
-    ghost, plain = pair(randomise_norms, size, momentum=momentum)
+def test_one_virtual_batch_is_batch_norm(randomize_norms, size, momentum):
+    ghost, plain = pair(randomize_norms, size, momentum=momentum)
     for _ in range(2):
         x = images(4)
         assert torch.equal(ghost(x), plain(x))
@@ -86,8 +86,8 @@ def test_without_momentum_all_steps_count_the_same():
     torch.testing.assert_close(ghost.running_mean, mean)
 
 
-def test_eval_is_batch_norm(randomise_norms):
-    ghost, plain = pair(randomise_norms, 2)
+def test_eval_is_batch_norm(randomize_norms):
+    ghost, plain = pair(randomize_norms, 2)
     x = images(5)
     assert torch.equal(ghost.eval()(x), plain.eval()(x))
     assert ghost.num_batches_tracked == 0
@@ -104,10 +104,10 @@ def test_works_without_parameters_and_running_statistics(training):
     torch.testing.assert_close(ghost(x), expected)
 
 
-def test_checkpointing_moves_statistics_once(randomise_norms):
+def test_checkpointing_moves_statistics_once(randomize_norms):
     """Catches an update that ignores the momentum set for the second run."""
-    ghost, _ = pair(randomise_norms, 2)
-    other, _ = pair(randomise_norms, 2)
+    ghost, _ = pair(randomize_norms, 2)
+    other, _ = pair(randomize_norms, 2)
     x = images(5).requires_grad_()
     run_checkpointed(ghost, x).sum().backward()
     other(x)
@@ -159,9 +159,9 @@ def test_impossible_sizes_are_refused(size):
         GhostBN(3, virtual_batch_size=size)
 
 
-def test_a_lone_value_joins_the_virtual_batch_before_it(randomise_norms):
+def test_a_lone_value_joins_the_virtual_batch_before_it(randomize_norms):
     """A last batch of one pooled image has no variance of its own."""
-    ghost, plain = pair(randomise_norms, 2)
+    ghost, plain = pair(randomize_norms, 2)
     x = torch.randn(5, 3, 1, 1, dtype=torch.float64)
     expected = [
         nn.functional.batch_norm(
@@ -172,9 +172,9 @@ def test_a_lone_value_joins_the_virtual_batch_before_it(randomise_norms):
     torch.testing.assert_close(ghost(x), torch.cat(expected))
 
 
-def test_statistics_do_not_start_from_whatever_memory_holds(randomise_norms):
+def test_statistics_do_not_start_from_whatever_memory_holds(randomize_norms):
     """Catches buffers without values: here PyTorch fills them with NaN."""
-    ghost, _ = pair(randomise_norms, 2)
+    ghost, _ = pair(randomize_norms, 2)
     torch.use_deterministic_algorithms(True)
     try:
         assert torch.empty(3).isnan().all()

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running_tools import run_here
+from support.running_tools import run_here
 
-from ghostnet_mm.analysis.machine import describe_machine
+from ghostnet_mm.measuring.machine import describe_machine
 from ghostnet_mm.model_zoo import Metafile, read_metafile, write_metafile
 
 ROOT = Path(__file__).parents[2]

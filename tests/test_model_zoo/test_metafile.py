@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running_tools import run_here
+from support.running_tools import run_here
 
-from ghostnet_mm.configuration.model_building import build_on_meta
-from ghostnet_mm.deployment.deploy_form import reparameterised
+from ghostnet_mm.configuration.model.building import build_on_meta
 from ghostnet_mm.errors import DataError
+from ghostnet_mm.fusion.deploy_form import reparameterized
 from ghostnet_mm.model_zoo import is_stale, read_metafile, refresh, write_metafile
 from ghostnet_mm.model_zoo.measuring import count, entry_config
 from ghostnet_mm.model_zoo.metafile import configs_without_entry
@@ -40,7 +40,7 @@ def test_the_tables_of_the_documents_are_up_to_date():
 def test_parameters_and_macs_are_those_of_the_config(entry):
     facts = entry["Metadata"]
     if entry["Name"].startswith(NEEDS_NUMBERS):
-        model = reparameterised(build_on_meta(entry_config(entry, ROOT).model, "model"))
+        model = reparameterized(build_on_meta(entry_config(entry, ROOT).model, "model"))
         assert sum(one.numel() for one in model.parameters()) == facts["Parameters"]
         return
     assert count(entry, ROOT) == (facts["Parameters"], facts["MACs"])

@@ -59,7 +59,7 @@ def test_every_output_sees_every_input():
     "upsample_cfg", [None, dict(mode="bilinear", align_corners=False)]
 )
 @pytest.mark.parametrize("use_residual", [False, True])
-def test_two_levels_by_hand(randomise_norms, upsample_cfg, use_residual):
+def test_two_levels_by_hand(randomize_norms, upsample_cfg, use_residual):
     """Catches a wrong order of concatenation and blocks that trade places."""
     neck = GhostPAN(
         [4, 6],
@@ -69,7 +69,7 @@ def test_two_levels_by_hand(randomise_norms, upsample_cfg, use_residual):
         use_residual=use_residual,
         upsample_cfg=upsample_cfg,
     ).eval()
-    randomise_norms(neck)
+    randomize_norms(neck)
     inputs = maps_of([(9, 6), (5, 3)], [4, 6])
     fine, coarse = (
         layer(one) for layer, one in zip(neck.reduce_layers, inputs, strict=True)

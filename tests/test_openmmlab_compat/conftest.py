@@ -1,5 +1,5 @@
 import pytest
-from mmcv_op_modules import use_provided_ops
+from support.mmcv_op_modules import use_provided_ops
 
 
 @pytest.fixture

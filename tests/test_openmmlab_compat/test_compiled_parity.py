@@ -10,7 +10,7 @@ import sys
 import mmcv.ops
 import pytest
 import torch
-from mmcv_op_modules import use_provided_ops
+from support.mmcv_op_modules import use_provided_ops
 from torch.testing import assert_close
 
 from ghostnet_mm.openmmlab_compat.mmcv_ops import PROVIDED_OPS, mmcv_ops_are_compiled

@@ -7,16 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gloo_worker
 import pytest
 import torch
 from mmengine.dist import utils as dist_utils
 from mmengine.model import MMDistributedDataParallel
+from support import gloo_worker
 from torch.testing import assert_close
 
 from ghostnet_mm.openmmlab_compat import cpu_distributed
 
-WORKER = Path(__file__).with_name("gloo_worker.py")
+WORKER = Path(__file__).parents[1] / "support" / "gloo_worker.py"
 
 
 def free_port():

@@ -60,19 +60,17 @@ def test_an_installed_package_goes_first_and_is_not_completed(tmp_path, monkeypa
         importlib.import_module("panopticapi.evaluation")
 
 
-def test_ids_become_colours_and_back():
+def test_ids_become_colors_and_back():
     ids = np.array([[0, 1, 255, 256], [65535, 65536, 8345037, OFFSET - 1]])
-    colours = id2rgb(ids)
-    assert colours.dtype == np.uint8
+    colors = id2rgb(ids)
+    assert colors.dtype == np.uint8
     # COCO's format page: id = R + G * 256 + B * 256^2.
-    for one, (red, green, blue) in zip(
-        ids.ravel(), colours.reshape(-1, 3), strict=True
-    ):
+    for one, (red, green, blue) in zip(ids.ravel(), colors.reshape(-1, 3), strict=True):
         assert int(red) + int(green) * 256 + int(blue) * 256**2 == one
         assert id2rgb(int(one)) == [red, green, blue]
         assert rgb2id((red, green, blue)) == one
-    np.testing.assert_array_equal(rgb2id(colours), ids)
-    assert rgb2id(colours).dtype == np.int32
+    np.testing.assert_array_equal(rgb2id(colors), ids)
+    assert rgb2id(colors).dtype == np.int32
 
 
 @pytest.mark.parametrize("bad", [-1, OFFSET])

@@ -55,7 +55,7 @@ def write_film(path, count):
 def test_a_folder(tmp_path, run, model):
     (tmp_path / "in" / "below").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "in/a.png"), np.zeros((64, 16, 3), np.uint8))
-    # A grey file and one with transparency are read in colour.
+    # A grey file and one with transparency are read in color.
     cv2.imwrite(str(tmp_path / "in/below/b.png"), np.zeros((20, 30), np.uint8))
     cv2.imwrite(str(tmp_path / "in/c.png"), np.zeros((32, 32, 4), np.uint8))
     done = run(model, "in", "--out", "out", "--threads", 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ghostnet_runtime.drawing import class_colour, draw_detections
+from ghostnet_runtime.drawing import class_color, draw_detections
 
 NAMES = ("cat", "dog", "bird")
 
@@ -20,9 +20,9 @@ def draw(boxes, labels, scores, image=None, **options):
 
 def test_the_line_runs_along_the_box():
     drawn = draw([[40, 100, 120, 180]], [1], [0.9])
-    colour = np.array(class_colour(1))
+    color = np.array(class_color(1))
     for y, x in ((140, 40), (140, 119), (179, 80)):
-        np.testing.assert_array_equal(drawn[y, x], colour)
+        np.testing.assert_array_equal(drawn[y, x], color)
     assert not drawn[110:170, 50:110].any()  # the object itself stays visible
     assert not drawn[200:, :].any()
 
@@ -54,7 +54,7 @@ def test_the_best_detection_is_on_top():
     best_first = draw(boxes, [0, 1], [0.9, 0.4])
     best_last = draw(boxes[::-1], [1, 0], [0.4, 0.9])
     np.testing.assert_array_equal(best_first, best_last)
-    np.testing.assert_array_equal(best_first[140, 40], class_colour(0))
+    np.testing.assert_array_equal(best_first[140, 40], class_color(0))
 
 
 def test_masks_tint_their_pixels_only():
@@ -79,8 +79,8 @@ def test_masks_tint_their_pixels_only():
 def test_labels_stay_inside_the_picture(box):
     drawn = draw([box], [1], [0.9])
     background = np.zeros_like(drawn)
-    background[:] = class_colour(1)
-    # The plate behind the name is whole: a name's worth of pixels in its colour.
+    background[:] = class_color(1)
+    # The plate behind the name is whole: a name's worth of pixels in its color.
     assert (drawn == background).all(axis=2).sum() > 200
 
 
@@ -106,8 +106,8 @@ def test_lines_and_letters_grow_with_the_picture():
     assert line_width(1500) > 2 * line_width(256)
 
 
-def test_colours_differ():
-    colours = [np.array(class_colour(i)) for i in range(10)]
-    for i, first in enumerate(colours):
-        for second in colours[:i]:
+def test_colors_differ():
+    colors = [np.array(class_color(i)) for i in range(10)]
+    for i, first in enumerate(colors):
+        for second in colors[:i]:
             assert np.abs(first - second).max() > 40

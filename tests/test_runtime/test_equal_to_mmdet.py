@@ -11,22 +11,22 @@ from ghostnet_runtime.selection import select
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from ghostnet_mm.deployment.description import describe
-from ghostnet_mm.deployment.detection_graph import DetectionGraph
-from ghostnet_mm.deployment.onnx_export import export_onnx
-from ghostnet_mm.engine.detection import load_detector
+from ghostnet_mm.engine.inference.detection import load_detector
+from ghostnet_mm.export.description import describe
+from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 
 PICTURES = 20
 
 
 @pytest.fixture
-def untrained(tmp_path, project_root, randomise_norms):
+def untrained(tmp_path, project_root, randomize_norms):
     """A checkpoint whose scores lie on both sides of the threshold."""
     cfg = Config.fromfile(project_root / "configs" / "retinanet_ghostnet_digits.py")
     torch.manual_seed(0)
     model = MODELS.build({**cfg.model, "_scope_": "mmdet"})
     model.init_weights()
-    randomise_norms(model)
+    randomize_norms(model)
     torch.nn.init.normal_(model.bbox_head.retina_cls.weight, std=0.3)
     torch.nn.init.constant_(model.bbox_head.retina_cls.bias, -3.0)
     torch.nn.init.normal_(model.bbox_head.retina_reg.weight, std=0.1)

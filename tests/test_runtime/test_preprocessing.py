@@ -94,7 +94,7 @@ def test_padded_to_a_square(description, image):
 
 
 @on_sizes
-def test_centred_as_for_centernet(description, image):
+def test_centered_as_for_centernet(description, image):
     step = dict(
         type="mmdet.RandomCenterCropPad", ratios=None, border=None, mean=[0, 0, 0],
         std=[1, 1, 1], to_rgb=True, test_mode=True,

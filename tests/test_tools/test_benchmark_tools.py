@@ -4,8 +4,8 @@ import csv
 import json
 
 import pytest
-from running_tools import ROOT, TINY, run, run_here
-from tiny_coco import make_tiny_coco
+from support.running_tools import ROOT, TINY, run, run_here
+from support.tiny_coco import make_tiny_coco
 
 DIGITS = ROOT / "configs" / "retinanet_ghostnet_digits.py"
 

@@ -2,8 +2,8 @@
 
 import json
 
-from running_tools import TINY, run
-from tiny_coco import make_tiny_coco
+from support.running_tools import TINY, run
+from support.tiny_coco import make_tiny_coco
 
 
 def test_runs_are_trained_once_and_reported(tmp_path):

@@ -9,22 +9,23 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from running_tools import TINY, run, run_here
-from tiny_coco import make_tiny_coco
+from support.running_tools import TINY, run, run_here
+from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.configuration import Options
-from ghostnet_mm.deployment import concat_free_choice, export_formats
-from ghostnet_mm.deployment.accuracy import coco_scores, labelled_pictures
-from ghostnet_mm.deployment.concat_free import ConcatFreeBottleneck, splittable_blocks
-from ghostnet_mm.deployment.concat_free_timing import PairTiming, block_inputs
-from ghostnet_mm.deployment.description import describe
-from ghostnet_mm.deployment.detection_graph import DetectionGraph
-from ghostnet_mm.deployment.export_request import ExportRequest
-from ghostnet_mm.deployment.exported_detector import ExportedDetector
-from ghostnet_mm.deployment.exporting import export_detector
-from ghostnet_mm.deployment.onnx_export import onnx_model
-from ghostnet_mm.engine.detection import load_detector
+from ghostnet_mm.engine.inference.detection import load_detector
 from ghostnet_mm.evaluation.shown_objects import Boxes
+from ghostnet_mm.export import concat_free_choice
+from ghostnet_mm.export.card.accuracy import coco_scores, labelled_pictures
+from ghostnet_mm.export.concat_free_timing import PairTiming, block_inputs
+from ghostnet_mm.export.description import describe
+from ghostnet_mm.export.export_request import ExportRequest
+from ghostnet_mm.export.exported_detector import ExportedDetector
+from ghostnet_mm.export.exporting import export_detector
+from ghostnet_mm.export.formats import registry as export_formats
+from ghostnet_mm.export.formats.onnx.model import onnx_model
+from ghostnet_mm.export.graph.detection_graph import DetectionGraph
+from ghostnet_mm.fusion.concat_free import ConcatFreeBottleneck, splittable_blocks
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from running_tools import run_here
+from support.running_tools import run_here
 
-from ghostnet_mm.deployment.agreement import DetectionAgreement, Difference
-from ghostnet_mm.deployment.deploy_card import (
+from ghostnet_mm.export.card.agreement import DetectionAgreement, Difference
+from ghostnet_mm.export.card.deploy_card import (
     DeployCard,
     ExportedFormat,
     Latency,

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import MODELS, init_default_scope
-from running_tools import ROOT, TINY, run, run_here
+from support.running_tools import ROOT, TINY, run, run_here
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.datasets.digit_crops import make_digit_crops
-from ghostnet_mm.datasets.digits import make_digits_dataset
+from ghostnet_mm.datasets.digits.crops import make_digit_crops
+from ghostnet_mm.datasets.digits.dataset import make_digits_dataset
 from ghostnet_mm.errors import OptionError
 
 pytest.importorskip("mmpretrain", reason="pip install -e '.[mmpretrain]'")
 pytest.importorskip("mmseg", reason="pip install -e '.[mmseg]'")
 CLASSIFIER = ROOT / "configs" / "classifier_ghostnet_digit-crops.py"
 DETECTOR = ROOT / "configs" / "retinanet_ghostnet_digits.py"
-SEGMENTOR = ROOT / "tests" / "test_tools" / "tiny_segmentor.py"
+SEGMENTOR = ROOT / "tests" / "support" / "tiny_segmentor.py"
 NO_WORKERS = [
     f"{split}_dataloader.{key}"
     for split in ("train", "val", "test")

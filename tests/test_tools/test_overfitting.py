@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.engine.detection_pictures import draw_validation_grid
+from ghostnet_mm.engine.inference.detection_pictures import draw_validation_grid
 from ghostnet_mm.engine.run import run_training
 
 NUM_IMAGES = 8

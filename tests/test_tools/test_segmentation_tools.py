@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from pycocotools import mask as coco_mask
-from running_tools import ROOT, run, run_here
+from support.running_tools import ROOT, run, run_here
 
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.configuration.options import parse_assignments

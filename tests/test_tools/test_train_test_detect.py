@@ -13,11 +13,11 @@ import pytest
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from running_tools import TINY, run, run_here
-from tiny_coco import CLASSES, make_tiny_coco
+from support.running_tools import TINY, run, run_here
+from support.tiny_coco import CLASSES, make_tiny_coco
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
-from ghostnet_mm.configuration.config_text import config_from_text
+from ghostnet_mm.configuration.files.text import config_from_text
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from mmengine.config import Config
-from running_tools import TINY, run
-from tiny_coco import make_tiny_coco
+from support.running_tools import TINY, run
+from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
-from ghostnet_mm.engine.detection import load_detector
+from ghostnet_mm.engine.inference.detection import load_detector
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import pytest
 from mmengine.config import Config
-from running_tools import ROOT, run_here
+from support.running_tools import ROOT, run_here
 
-from ghostnet_mm.analysis.config_trial import Trial, shrink, try_config
+from ghostnet_mm.model_zoo.config_trial import Trial, shrink, try_config
 
 # One of each data pipeline and kind of output.
 NAMES = (
@@ -44,7 +44,7 @@ def test_the_command_lists_costs_and_fails_for_a_broken_config(coco_subset, tmp_
 
 def test_notices_do_not_break_the_table(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "ghostnet_mm.analysis.config_trial.try_config",
+        "ghostnet_mm.model_zoo.config_trial.try_config",
         lambda *arguments: Trial((1.0, 0.9), 2, ()),
     )
     # Its backbone keeps norm statistics, which is undone, and told, without weights.

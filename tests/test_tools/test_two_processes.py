@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from running_tools import ROOT, TINY
-from tiny_coco import make_tiny_coco
+from support.running_tools import ROOT, TINY
+from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
 
-SCRIPT = str(Path(__file__).with_name("gradients_of_a_batch.py"))
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
+SCRIPT = str(Path(__file__).parents[1] / "support" / "gradients_of_a_batch.py")
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHON": sys.executable,
+    "PYTHONPATH": str(ROOT / "tests"),
+}
 
 
 def run(*command: str, cwd: Path) -> subprocess.CompletedProcess:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from bad_inputs import BAD_INPUTS, BadInput, message_for
-from running_tools import ROOT, TINY, load_tool, run, run_here
-from tiny_coco import make_tiny_coco
+from support.bad_inputs import BAD_INPUTS, BadInput, message_for
+from support.running_tools import ROOT, TINY, load_tool, run, run_here
+from support.tiny_coco import make_tiny_coco
 
 
 def everything_below(folder):

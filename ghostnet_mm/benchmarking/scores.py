@@ -1,0 +1,105 @@
+"""Where the mAP of a candidate comes from: typed, a deploy card, or a comparison."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, OptionError
+from ..export.card.card_table import read_cards
+from .candidates import Candidate
+from .measuring import file_name
+
+MEASURES = ("bbox_mAP", "segm_mAP")
+
+
+def collect_scores(
+    sources: Sequence[str], candidates: Sequence[Candidate]
+) -> dict[str, list[float]]:
+    """Find the scores of candidates.
+
+    Args:
+        sources: ``LABEL=0.29``, the JSON of a deploy card (found by file name), or
+            the runs.csv of tools/compare.py (found by label; one score per seed).
+        candidates: What was timed.
+
+    Returns:
+        The scores by label, 0 to 1; candidates without one are not in it.
+
+    Raises:
+        OptionError: A source is none of these, or names no candidate.
+        DataError: A file cannot be read as what it should be.
+    """
+    scores: dict[str, list[float]] = {}
+    for source in sources:
+        found = _scores_in(source, candidates)
+        if not found:
+            raise OptionError(
+                f"--map {source} has no score of a candidate; their labels are "
+                f"{', '.join(one.label for one in candidates)}."
+            )
+        scores.update(found)
+    return scores
+
+
+def _scores_in(source: str, candidates: Sequence[Candidate]) -> dict[str, list[float]]:
+    labels = {one.label for one in candidates}
+    path = Path(source)
+    if path.suffix == ".csv" or path.suffix == ".json":
+        if not path.is_file():
+            raise DataError(f"The file {source} of --map does not exist.")
+        read = _scores_of_runs if path.suffix == ".csv" else _scores_of_card
+        return read(path, candidates)
+    label, equals, number = source.rpartition("=")
+    try:
+        score = float(number)
+    except ValueError:
+        score = None
+    if not equals or score is None or not 0 <= score <= 1:
+        raise OptionError(
+            f"--map {source} is not LABEL=SCORE with a score from 0 to 1, and no JSON "
+            f"or CSV file either."
+        )
+    return {label: [score]} if label in labels else {}
+
+
+def _scores_of_runs(
+    path: Path, candidates: Sequence[Candidate]
+) -> dict[str, list[float]]:
+    labels = {one.label for one in candidates}
+    scores: dict[str, list[float]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        measure = next(
+            (one for name in MEASURES for one in columns if one.endswith(name)), None
+        )
+        if "model" not in columns or measure is None:
+            raise DataError(
+                f"{path} is not the runs.csv of tools/compare.py: it needs the columns "
+                f"model and coco/bbox_mAP."
+            )
+        for row in reader:
+            if row["model"] in labels:
+                # mmdet reports nothing for a detector that finds nothing.
+                scores.setdefault(row["model"], []).append(float(row[measure] or 0))
+    return scores
+
+
+def _scores_of_card(
+    path: Path, candidates: Sequence[Candidate]
+) -> dict[str, list[float]]:
+    (card,) = read_cards([path])
+    by_file = {
+        Path(str(one["file"])).name: _score(one.get("metrics") or {})
+        for one in card["formats"]
+    }
+    checkpoint = (card.get("model") or {}).get("checkpoint")
+    if checkpoint:
+        by_file[Path(str(checkpoint)).name] = _score(card.get("pytorch") or {})
+    found = {one.label: by_file.get(file_name(one)) for one in candidates}
+    return {label: [score] for label, score in found.items() if score is not None}
+
+
+def _score(metrics: Mapping[str, Any]) -> float | None:
+    return next((metrics[one] for one in MEASURES if one in metrics), None)

@@ -1,0 +1,1 @@
+"""Config files: reading them, and the folder of their run."""

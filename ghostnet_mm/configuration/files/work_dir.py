@@ -1,0 +1,90 @@
+"""One work dir holds the run of one config.
+
+mmengine writes into whatever folder it is given. Two configs in one folder overwrite
+each other's checkpoints, and ``--resume`` then continues the wrong one.
+"""
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ...errors import OptionError
+from .text import config_from_text
+
+# Where the weights come from does not make it another model.
+NOT_THE_MODEL = {"init_cfg"}
+
+
+def check_work_dir(cfg: Config) -> None:
+    """Refuse a work dir that holds the run of another config.
+
+    The same config may run there again, with other settings of training too: a dumped
+    config of the same file name whose model is the same, or that never got as far as a
+    checkpoint.
+
+    Raises:
+        OptionError: The folder holds another config's run, or is no folder.
+    """
+    folder = Path(cfg.work_dir)
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(
+            f"The work dir {folder} is a file; choose another --work-dir."
+        )
+    if not folder.is_dir():
+        return
+    name = Path(cfg.filename).name
+    for dumped in sorted(folder.glob("*.py")):
+        if _is_config(dumped) and dumped.name != name:
+            raise OptionError(
+                f"The work dir {folder} already holds a run of {dumped.name}; choose "
+                f"another --work-dir for {name}, or remove that folder."
+            )
+    if not (folder / name).is_file() or not any(folder.glob("*.pth")):
+        return
+    previous = config_from_text((folder / name).read_text(encoding="utf-8"))
+    if _model_of(previous) != _model_of(cfg.to_dict()):
+        raise OptionError(
+            f"The work dir {folder} already holds a run of {name} with another model "
+            f"({_first_difference(_model_of(previous), _model_of(cfg.to_dict()))}); "
+            f"choose another --work-dir, or remove that folder."
+        )
+
+
+def _is_config(file: Path) -> bool:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return False
+    return any(
+        isinstance(line, ast.Assign)
+        and any(isinstance(t, ast.Name) and t.id == "model" for t in line.targets)
+        for line in tree.body
+    )
+
+
+def _model_of(cfg: Mapping[str, Any]) -> Any:
+    return _plain(cfg.get("model"))
+
+
+def _plain(node: Any) -> Any:
+    """Drop ``init_cfg`` and the difference between tuples and lists."""
+    if isinstance(node, Mapping):
+        return {
+            key: _plain(value)
+            for key, value in node.items()
+            if key not in NOT_THE_MODEL
+        }
+    if isinstance(node, (list, tuple)):
+        return [_plain(value) for value in node]
+    return node
+
+
+def _first_difference(old: Any, new: Any, place: str = "model") -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *new]:
+            if old.get(key) != new.get(key):
+                return _first_difference(old.get(key), new.get(key), f"{place}.{key}")
+    return f"{place} was {old!r} and is now {new!r}"

@@ -1,0 +1,1 @@
+"""The model of a config: building it, and making its parts fit together."""

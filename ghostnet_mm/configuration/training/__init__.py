@@ -1,0 +1,1 @@
+"""The training of a config: options, accumulation, early stopping, resuming."""

@@ -1,0 +1,1 @@
+"""Checks of annotation files before a run depends on them."""

@@ -1,0 +1,1 @@
+"""The embedded dataset: handwritten digits on photographs."""

@@ -1,0 +1,1 @@
+"""Layouts of folders, and pointing a config at them."""

@@ -1,1 +1,0 @@
-"""INT8 by post-training quantisation: calibrate, rank layers, choose, measure."""

@@ -1,0 +1,1 @@
+"""Hooks of a run: progress, averages, early stopping, tables and pictures."""

@@ -1,0 +1,161 @@
+"""Running a trained segmentor on pictures."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from ghostnet_runtime.atomic_writing import finished_folder, refuse_overwriting
+from ghostnet_runtime.drawing import class_color
+from ghostnet_runtime.picture_sources import open_source
+from ghostnet_runtime.status_line import StatusLine
+from mmcv.transforms import Compose
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, TRANSFORMS
+from torch import nn
+
+from ...configuration import Options, apply_options
+from ...configuration.console import tell
+from ...configuration.model.task_scopes import SEGMENTATION, scope_of
+from ...errors import OptionError
+from ...evaluation.semantic_drawing import draw_semantic
+from .stored_model import (
+    class_descriptions,
+    class_names,
+    read_stored_model,
+    steps_without_labels,
+)
+
+
+@dataclass(frozen=True)
+class Segmentor:
+    """A segmentor ready for pictures.
+
+    Attributes:
+        model: mmseg's segmentor with its weights, in eval mode.
+        class_names: Names by label.
+        palette: RGB colors by label.
+        pipeline: Turns ``dict(img=...)`` and the sizes into the model's inputs.
+    """
+
+    model: nn.Module
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    pipeline: Compose
+
+    def segment(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the (H, W) labels of one picture, (H, W, 3) uint8 BGR."""
+        size = pixels.shape[:2]
+        data = self.pipeline(dict(img=pixels, img_shape=size, ori_shape=size))
+        batch = {key: [value] for key, value in data.items()}
+        with torch.no_grad():
+            (sample,) = self.model.test_step(batch)
+        return sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
+
+
+def load_segmentor(
+    checkpoint: str | os.PathLike,
+    config: str | os.PathLike | None = None,
+    options: Options | None = None,
+    device: str | None = None,
+) -> Segmentor:
+    """Load a segmentor from a checkpoint of ``tools/train.py``.
+
+    Args:
+        checkpoint: The weights; they must fit in full.
+        config: The config; the default is the one that the checkpoint carries, read
+            as data, never executed.
+        options: Changes to the config.
+        device: Such as ``cuda:0``; the default is the first GPU, or the CPU.
+
+    Raises:
+        CheckpointError: The checkpoint is unusable or of another architecture.
+        OptionError: The config or an option is impossible, or it is no segmentor's.
+    """
+    stored = read_stored_model(checkpoint, config)
+    cfg = stored.cfg
+    if scope_of(cfg) != SEGMENTATION:
+        raise OptionError(
+            f"The config of {checkpoint} is not for mmseg; use tools/detect.py for a "
+            f"detector."
+        )
+    apply_options(cfg, options or Options(), training=False)
+    model = revert_sync_batchnorm(MODELS.build(copy.deepcopy(cfg.model)))
+    stored.load_into(model, device)
+    descriptions = class_descriptions(stored)
+    names = class_names(descriptions)
+    steps = [
+        TRANSFORMS.build(step)
+        for step in steps_without_labels(cfg)
+        # The picture is there already.
+        if not str(step["type"]).endswith("LoadImageFromFile")
+    ]
+    return Segmentor(model, names, _palette(names, descriptions), Compose(steps))
+
+
+def segment_all(
+    segmentor: Segmentor, source: str, out_dir: str | os.PathLike
+) -> list[Path]:
+    """Segment an image or a folder, and write a tinted picture and a label map of each.
+
+    ``NAME.png`` is the picture with the legend, ``NAME.labels.png`` has the label of
+    each pixel as its grey value. The files appear in ``out_dir`` when everything is
+    done; nothing is left behind by an error.
+
+    Returns:
+        The tinted pictures.
+
+    Raises:
+        DataError: The source, or one of its pictures, cannot be read.
+        OptionError: The source is a video, or ``out_dir`` the pictures' own folder.
+    """
+    pictures = open_source(source)
+    if pictures.is_video:
+        raise OptionError(
+            f"{source} is a video; tools/segment.py takes an image or a folder."
+        )
+    out_dir = Path(out_dir).expanduser()
+    refuse_overwriting(out_dir, pictures.root)
+    written, started, line = [], time.monotonic(), StatusLine()
+    with finished_folder(out_dir) as folder:
+        for picture in pictures:
+            labels = segmentor.segment(picture.pixels)
+            drawn = draw_semantic(
+                picture.pixels, labels, segmentor.class_names, segmentor.palette
+            )
+            # The suffix stays: a.jpg and a.png of one folder are two pictures.
+            target = folder / f"{picture.name}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), drawn)
+            depth = np.uint8 if len(segmentor.class_names) <= 256 else np.uint16
+            labels_file = target.with_suffix(".labels.png")
+            cv2.imwrite(str(labels_file), labels.astype(depth))
+            written.append(out_dir / target.relative_to(folder))
+            if line.is_due():
+                line.show(f"{len(written)}/{pictures.total} images")
+    line.clear()
+    rate = len(written) / max(time.monotonic() - started, 1e-9)
+    tell(
+        f"{len(written)} pictures, {rate:.1f} images/s (reading and drawing included): "
+        f"{out_dir}"
+    )
+    return written
+
+
+def _palette(
+    names: Sequence[str], descriptions: Sequence[Mapping[str, Any]]
+) -> tuple[tuple[int, int, int], ...]:
+    """Take the colors that fit the names, or else make some."""
+    palettes = (one.get("palette") for one in descriptions)
+    palette = next((one for one in palettes if one and len(one) == len(names)), None)
+    if palette is None:
+        palette = [class_color(label)[::-1] for label in range(len(names))]
+    return tuple(tuple(int(c) for c in color) for color in palette)

@@ -1,0 +1,140 @@
+"""What a checkpoint of ``tools/train.py`` holds, made ready for pictures."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from torch import Tensor, nn
+
+from ...configuration.files.reading import read_config
+from ...configuration.files.text import config_from_text
+from ...configuration.model.task_scopes import scope_of
+from ...errors import CheckpointError, OptionError
+from ..detector_checkpoint import check_fit, read_detector_weights
+
+ANNOTATION_LOADERS = ("LoadAnnotations", "LoadPanopticAnnotations")
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A checkpoint and the config to build its model from.
+
+    Attributes:
+        path: The checkpoint, for messages.
+        weights: Its weights by parameter name.
+        meta: What it says about itself; may be empty.
+        cfg: The config, to be changed by the caller.
+    """
+
+    path: str | os.PathLike
+    weights: Mapping[str, Tensor]
+    meta: Mapping[str, Any]
+    cfg: Config
+
+    def load_into(self, model: nn.Module, device: str | None = None) -> None:
+        """Give ``model`` the weights and put it on a device, in eval mode.
+
+        Args:
+            model: The model that ``cfg`` describes.
+            device: Such as ``cuda:0``; the default is the first GPU, or the CPU.
+
+        Raises:
+            CheckpointError: The weights do not fit in full.
+            OptionError: The device does not exist.
+        """
+        check_fit(model, self.weights, self.path)
+        model.load_state_dict(self.weights, strict=False)  # strict but for counters
+        device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        try:
+            model.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise OptionError(f"--device {device} is not available here.") from error
+        model.eval()
+
+
+def read_stored_model(
+    checkpoint: str | os.PathLike, config: str | os.PathLike | None = None
+) -> StoredModel:
+    """Read a checkpoint and its config.
+
+    Args:
+        checkpoint: The weights.
+        config: The config; the default is the one that the checkpoint carries, read
+            as data, never executed.
+
+    Raises:
+        CheckpointError: The checkpoint is unusable or carries no config.
+        OptionError: The config is impossible.
+    """
+    weights, meta = read_detector_weights(checkpoint)
+    if config is not None:
+        return StoredModel(checkpoint, weights, meta, read_config(config))
+    text = meta.get("cfg")
+    if not isinstance(text, str):
+        raise CheckpointError(
+            f"{checkpoint} carries no config; pass the one it was trained with as "
+            f"--config."
+        )
+    cfg = Config(config_from_text(text), filename=None)
+    return StoredModel(checkpoint, weights, meta, cfg)
+
+
+def class_descriptions(stored: StoredModel) -> list[Mapping[str, Any]]:
+    """Return what names the classes, first what counts most.
+
+    These are the checkpoint's own names, then those that the config gives its test
+    dataset, then those of the dataset's class. Keys are ``classes``, ``palette`` and
+    others, in small letters.
+
+    Raises:
+        OptionError: None of them has names.
+    """
+    meta = stored.meta.get("dataset_meta") or {}
+    dataset = (stored.cfg.get("test_dataloader") or {}).get("dataset") or {}
+    kind = dataset.get("type")
+    if isinstance(kind, str):
+        with DATASETS.switch_scope_and_registry(scope_of(stored.cfg)) as registry:
+            kind = registry.get(kind)
+    sources = [
+        {str(key).lower(): value for key, value in meta.items()},
+        dataset.get("metainfo") or {},
+        getattr(kind, "METAINFO", None) or {},
+    ]
+    if not any(one.get("classes") for one in sources):
+        raise OptionError(
+            "Neither the checkpoint nor the config names the classes; set "
+            "test_dataloader.dataset.metainfo.classes."
+        )
+    return sources
+
+
+def class_names(descriptions: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the names by label of the first description that has them."""
+    names = next(one["classes"] for one in descriptions if one.get("classes"))
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def steps_without_labels(cfg: Config) -> list[dict[str, Any]]:
+    """Return a copy of the test pipeline without what loads annotations.
+
+    Raises:
+        OptionError: The config has no test split.
+    """
+    loader = cfg.get("test_dataloader")
+    if loader is None:
+        raise OptionError("The config has no test_dataloader to take a pipeline from.")
+    dataset = loader["dataset"]
+    while "pipeline" not in dataset and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    return [
+        copy.deepcopy(step)
+        for step in dataset["pipeline"]
+        if str(step["type"]).rpartition(".")[2] not in ANNOTATION_LOADERS
+    ]

@@ -1,0 +1,1 @@
+"""What training needs beside mmengine: precision, rates, forms of the model."""

@@ -1,0 +1,158 @@
+"""COCO scores of anything that detects, on the same pictures with the same metric."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmdet.registry import DATASETS, METRICS
+from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from ...errors import DataError, OptionError
+from ...evaluation.shown_objects import Boxes
+from ...evaluation.without_prints import without_prints
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """The pictures of a config's validation split, with the metric that judges them.
+
+    Attributes:
+        paths: Files of the pictures.
+        image_ids: COCO image ids, in the same order.
+        metric: Config of mmdet's ``CocoMetric``.
+        classes: Names by label.
+    """
+
+    paths: tuple[str, ...]
+    image_ids: tuple[int, ...]
+    metric: dict[str, Any]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self) -> Iterator[np.ndarray]:
+        """Yield the pictures, (H, W, 3) uint8 BGR.
+
+        Raises:
+            DataError: A picture cannot be read.
+        """
+        for path in self.paths:
+            yield read_picture(path)
+
+
+def read_picture(path: str) -> np.ndarray:
+    """Read a picture as (H, W, 3) uint8 BGR, as mmdet's pipelines do.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise DataError(f"The image {path} cannot be read; replace or remove it.")
+    return pixels
+
+
+def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures:
+    """Read which pictures and labels a config validates with.
+
+    Args:
+        cfg: The config, pointed at its data.
+        limit: Only the first so many pictures.
+
+    Raises:
+        OptionError: The config has no validation split judged by COCO's metric.
+    """
+    loader, evaluator = cfg.get("val_dataloader"), cfg.get("val_evaluator")
+    metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    coco = [m for m in metrics if m and str(m["type"]).endswith("CocoMetric")]
+    if loader is None or not coco:
+        raise OptionError(
+            "The config has no validation split with a CocoMetric, so there is no mAP "
+            "to compare; pass --data-root with annotations, or --no-map."
+        )
+    dataset_cfg = copy.deepcopy(dict(loader["dataset"]))
+    dataset_cfg.update(pipeline=[], test_mode=True)
+    with without_prints():
+        dataset = DATASETS.build(dataset_cfg)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    if not count:
+        raise DataError(
+            "The validation split has no pictures; give --data-root another folder."
+        )
+    infos = [dataset.get_data_info(index) for index in range(count)]
+    return LabelledPictures(
+        tuple(one["img_path"] for one in infos),
+        tuple(one["img_id"] for one in infos),
+        copy.deepcopy(dict(coco[0])),
+        tuple(dataset.metainfo["classes"]),
+    )
+
+
+def coco_scores(
+    pictures: LabelledPictures,
+    detect: Callable[[np.ndarray], Boxes],
+    after_each: Callable[[int], object] = lambda done: None,
+) -> dict[str, float]:
+    """Run a detector over labelled pictures and compute COCO's scores.
+
+    mmdet's own ``CocoMetric`` judges, whatever detects.
+
+    Args:
+        pictures: The pictures and the metric.
+        detect: Takes a (H, W, 3) uint8 BGR picture.
+        after_each: Called with the number of pictures done.
+
+    Returns:
+        ``bbox_mAP`` and its companions, ``segm_mAP`` too where the metric asks for
+        masks; 0 for a detector that finds nothing.
+    """
+    with without_prints():
+        metric = METRICS.build(dict(pictures.metric))
+    metric.dataset_meta = dict(classes=pictures.classes)
+    metric.img_ids = list(pictures.image_ids)
+    for done, (image_id, path) in enumerate(
+        zip(pictures.image_ids, pictures.paths, strict=True), start=1
+    ):
+        pixels = read_picture(path)
+        metric.process(
+            {}, [_as_mmdet_sample(detect(pixels), image_id, pixels.shape[:2])]
+        )
+        after_each(done)
+    scores = _evaluated(metric, len(pictures))
+    names = [f"{one}_mAP" for one in metric.metrics]
+    plain = {key.rpartition("/")[2]: float(value) for key, value in scores.items()}
+    return {**dict.fromkeys(names, 0.0), **plain}
+
+
+def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
+    """Evaluate without the tables that mmdet and pycocotools print on the way."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        with without_prints():
+            return metric.evaluate(count)
+    finally:
+        logger.setLevel(level)
+
+
+def _as_mmdet_sample(
+    found: Boxes, image_id: int, shape: tuple[int, int]
+) -> dict[str, Any]:
+    instances = dict(
+        bboxes=torch.as_tensor(found.boxes),
+        scores=torch.as_tensor(found.scores),
+        labels=torch.as_tensor(found.labels),
+    )
+    if found.masks is not None:
+        instances["masks"] = torch.as_tensor(found.masks)
+    return dict(img_id=image_id, ori_shape=shape, pred_instances=instances)

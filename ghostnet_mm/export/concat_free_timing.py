@@ -1,0 +1,226 @@
+"""Measuring where the concat-free form of Ghost bottlenecks is faster."""
+
+import io
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import OptionError
+from ..fusion.concat_free import concat_free, splittable_blocks
+from ..measuring.latency import alternating_times, paired_ratios, torch_threads
+from .formats.libraries import import_library
+
+RUNTIMES = ("torch", "onnxruntime", "openvino")
+WHOLE = "whole network, all blocks"
+KEPT = "whole network, faster blocks"
+
+
+@dataclass(frozen=True)
+class PairTiming:
+    """A network or block beside its concat-free form in one runtime.
+
+    Attributes:
+        name: Which block, or :data:`WHOLE` or :data:`KEPT`.
+        shape: Of its input, ``(N, C, H, W)``.
+        runtime: One of :data:`RUNTIMES`.
+        joined: Median milliseconds with concatenation.
+        halved: Median milliseconds without.
+        ratio: Median over the rounds of joined / halved; above 1 the concat-free form
+            is faster.
+        low: Lower quartile of the same.
+        high: Upper quartile.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    runtime: str
+    joined: float
+    halved: float
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def is_faster(self) -> bool:
+        """Whether three rounds of four found the concat-free form faster."""
+        return self.low > 1
+
+
+def onnx_bytes(module: nn.Module, x: Tensor) -> bytes:
+    """Return the ONNX file of a module for inputs of the shape of ``x``."""
+    # torch's exporter needs it.
+    import_library("onnxscript", "onnx")
+    file = io.BytesIO()
+    torch.onnx.export(module, (x,), file, dynamo=True, verbose=False)
+    return file.getvalue()
+
+
+def runner(
+    module: nn.Module, x: Tensor, runtime: str, threads: int | None
+) -> Callable[[], object]:
+    """Return a function that runs a module on one input in a runtime, in float32.
+
+    Args:
+        module: In eval mode.
+        x: Its input.
+        runtime: One of :data:`RUNTIMES`.
+        threads: By default as many as the runtime chooses; for PyTorch, set them around
+            the call with ``torch_threads``.
+
+    Raises:
+        OptionError: The runtime is not installed or not known.
+    """
+    if runtime == "torch":
+
+        def run() -> object:
+            with torch.inference_mode():
+                return module(x)
+
+        return run
+    if runtime == "onnxruntime":
+        return _onnxruntime_runner(onnx_bytes(module, x), x, threads)
+    if runtime == "openvino":
+        return _openvino_runner(onnx_bytes(module, x), x, threads)
+    raise OptionError(
+        f"There is no runtime {runtime}: choose from {', '.join(RUNTIMES)}."
+    )
+
+
+def _onnxruntime_runner(
+    file: bytes, x: Tensor, threads: int | None
+) -> Callable[[], list[object]]:
+    onnxruntime = import_library("onnxruntime", "onnx")
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        file, options, providers=["CPUExecutionProvider"]
+    )
+    feed = {session.get_inputs()[0].name: x.contiguous().numpy()}
+    return lambda: session.run(None, feed)
+
+
+def _openvino_runner(file: bytes, x: Tensor, threads: int | None) -> Callable[[], list]:
+    openvino = import_library("openvino", "openvino")
+    core = openvino.Core()
+    # Else bfloat16 where the CPU has it.
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(core.read_model(file), "CPU", options)
+    request = compiled.create_infer_request()
+    feed = [x.contiguous().numpy()]
+
+    def run() -> list:
+        results = request.infer(feed, share_outputs=True)
+        return [results[port] for port in compiled.outputs]
+
+    return run
+
+
+def time_pair(
+    name: str,
+    joined: nn.Module,
+    halved: nn.Module,
+    x: Tensor,
+    runtime: str,
+    rounds: int,
+    threads: int | None,
+) -> PairTiming:
+    """Time a module and its concat-free form in turns."""
+    passes = {
+        "joined": runner(joined, x, runtime, threads),
+        "halved": runner(halved, x, runtime, threads),
+    }
+    with torch_threads(threads):
+        times = alternating_times(passes, rounds, warm_up=10, settling=2)
+    ratio, low, high = paired_ratios(times["joined"], times["halved"])
+    return PairTiming(
+        name,
+        tuple(x.shape),
+        runtime,
+        statistics.median(times["joined"]),
+        statistics.median(times["halved"]),
+        ratio,
+        low,
+        high,
+    )
+
+
+def block_inputs(deployed: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """Return what every bottleneck gets to see, by its name, in order."""
+    inputs: dict[str, Tensor] = {}
+    handles = []
+    for name, block in splittable_blocks(deployed).items():
+
+        def note(_module: nn.Module, args: tuple, name: str = name) -> None:
+            inputs[name] = args[0].clone()
+
+        handles.append(block.register_forward_pre_hook(note))
+    try:
+        with torch.no_grad():
+            deployed(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return inputs
+
+
+def time_blocks(
+    deployed: nn.Module, image: Tensor, runtime: str, rounds: int, threads: int | None
+) -> Iterator[PairTiming]:
+    """Time every bottleneck of a deployed model alone, in order.
+
+    Args:
+        deployed: A model in deploy form that takes an image.
+        image: What it runs on, ``(N, C, H, W)``.
+        runtime: One of :data:`RUNTIMES`.
+        rounds: Timed rounds of each bottleneck, at least 1.
+        threads: Of the runtime, by default as many as it chooses.
+    """
+    halved = concat_free(deployed)
+    for name, x in block_inputs(deployed, image).items():
+        pair = deployed.get_submodule(name), halved.get_submodule(name)
+        yield time_pair(name, *pair, x, runtime, rounds, threads)
+
+
+def time_network(
+    deployed: nn.Module,
+    image: Tensor,
+    runtime: str,
+    rounds: int,
+    threads: int,
+    only: Sequence[str] | None = None,
+) -> PairTiming:
+    """Time a whole backbone; ``only`` names the blocks to rewrite, by default all."""
+    name = WHOLE if only is None else KEPT
+    halved = concat_free(deployed, only)
+    return time_pair(name, deployed, halved, image, runtime, rounds, threads)
+
+
+def format_timings(timings: Sequence[PairTiming]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: a row per block, a column per runtime."""
+    runtimes = list(dict.fromkeys(one.runtime for one in timings))
+    names = list(dict.fromkeys(one.name for one in timings))
+    cells = {(one.name, one.runtime): one for one in timings}
+    width = max(len(name) for name in names)
+    yield f"| {'block':{width}} | input        | {' | '.join(runtimes)} |"
+    yield f"|{'-' * (width + 2)}|--------------|{'---:|' * len(runtimes)}"
+    for name in names:
+        row = [cells[name, runtime] for runtime in runtimes if (name, runtime) in cells]
+        shape = " x ".join(str(side) for side in row[0].shape[1:])
+        texts = (
+            _cell(cells[name, runtime]) if (name, runtime) in cells else ""
+            for runtime in runtimes
+        )
+        yield f"| {name:{width}} | {shape:12} | {' | '.join(texts)} |"
+
+
+def _cell(timing: PairTiming) -> str:
+    return (
+        f"{timing.joined:.3f} -> {timing.halved:.3f} ms, "
+        f"{timing.ratio:.2f} ({timing.low:.2f}-{timing.high:.2f})"
+    )

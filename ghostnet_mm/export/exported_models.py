@@ -1,0 +1,227 @@
+"""Exported files of every format, run through the runtime that they are made for.
+
+ONNX, OpenVINO and ncnn files are opened by ``ghostnet_runtime``, as users do; here are
+the formats that need more than it. All compute in float32 unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ghostnet_runtime.backends import (
+    BACKENDS,
+    Backend,
+    Opener,
+    OpenVinoBackend,
+    open_model,
+    unreadable_model,
+)
+from ghostnet_runtime.description_text import find_description, parse_description
+
+from ..errors import OptionError, UserError
+from .formats.libraries import import_library
+
+Arrays = Mapping[str, np.ndarray]
+# From inputs by name and the names of the outputs to the outputs.
+Compute = Callable[[Arrays, Sequence[str]], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An open file.
+
+    Attributes:
+        path: The file.
+        description: What the export says about the model.
+        backend: Runs the network.
+    """
+
+    path: Path
+    description: dict[str, Any]
+    backend: Backend
+
+    def run(
+        self, image: np.ndarray, image_sizes: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Compute the outputs of a batch.
+
+        Args:
+            image: ``(N, 3, H, W)`` float32, normalized and padded; for files with
+                preprocessing ``(N, H, W, 3)`` uint8.
+            image_sizes: ``(N, 2)`` float32, height and width of each picture inside
+                its padded image, for files that have such an input; by default
+                pictures fill their images.
+
+        Returns:
+            The outputs in the order of the description.
+
+        Raises:
+            OptionError: The input is not what the file takes.
+        """
+        given = self.description["input"]
+        self._check(image)
+        inputs = {given["name"]: np.ascontiguousarray(image)}
+        if given.get("image_sizes"):
+            if image_sizes is None:
+                image_sizes = np.array([image.shape[2:]] * len(image))
+            inputs[given["image_sizes"]] = np.float32(image_sizes)
+        return self.backend.run(inputs, self.description["outputs"]["names"])
+
+    def _check(self, image: np.ndarray) -> None:
+        given = self.description["input"]
+        height, width = given.get("height") or "H", given.get("width") or "W"
+        batch = given.get("batch") or "N"
+        if given.get("form") == "pixels":
+            # The graph resizes: height and width are those of the network inside.
+            dtype, wanted = "uint8", (batch, "H", "W", 3)
+        else:
+            dtype, wanted = "float32", (batch, 3, height, width)
+        fits = image.ndim == len(wanted) and all(
+            isinstance(side, str) or side == found
+            for side, found in zip(wanted, image.shape, strict=True)
+        )
+        if not fits or image.dtype != dtype:
+            raise OptionError(
+                f"{self.path.name} takes {dtype} images of the shape "
+                f"({', '.join(map(str, wanted))}), not {image.dtype} of {image.shape}."
+            )
+
+
+def open_exported(
+    path: str | os.PathLike,
+    threads: int | None = None,
+    precision: str | None = None,
+) -> ExportedModel:
+    """Open an exported file; its suffix tells the format.
+
+    Args:
+        path: ``.onnx``, OpenVINO's ``.xml``, ncnn's ``.param``, TorchScript's ``.pt``,
+            ``.pt2``, ExecuTorch's ``.pte`` or ``.tflite``.
+        threads: Of the runtime, by default as many as it chooses. ExecuTorch has one
+            pool of threads for the process: the last choice counts for all.
+        precision: What OpenVINO computes in, ``f32`` or ``bf16``; for its files only.
+
+    Raises:
+        ModelError: The file is missing, damaged or of another kind, or its description
+            is missing.
+        OptionError: Its runtime is not installed, or an argument is impossible.
+    """
+    openers = OPENERS
+    if precision is not None:
+        openers = {".xml": partial(OpenVinoBackend, precision=precision)}
+    backend = open_model(path, threads, openers)
+    description = parse_description(backend.description, backend.origin)
+    return ExportedModel(Path(path).expanduser(), description, backend)
+
+
+class DescribedBackend:
+    """A network whose inputs only its description names.
+
+    Args:
+        description: JSON.
+        origin: The file that it is from, for messages.
+        compute: Runs the network.
+
+    Raises:
+        ModelError: The text is no description.
+    """
+
+    def __init__(self, description: str, origin: Path, compute: Compute):
+        self.description, self.origin = description, origin
+        entry = parse_description(description, origin)["input"]
+        sizes = entry.get("image_sizes")
+        self.inputs = [entry["name"], *([sizes] if sizes else [])]
+        self._compute = compute
+
+    def run(self, inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Compute all outputs, ``names`` in their order."""
+        return self._compute(inputs, names)
+
+
+def _describing(
+    load: Callable[[Path, int | None], Compute], path: Path, threads: int | None
+) -> DescribedBackend:
+    try:
+        compute = load(path, threads)
+    except UserError:
+        raise
+    except Exception as error:
+        # What these runtimes raise for damaged files is of any type.
+        raise unreadable_model(path, error) from error
+    return DescribedBackend(*find_description(path), compute)
+
+
+def _load_torchscript(path: Path, threads: int | None) -> Compute:
+    return _torch_compute(torch.jit.load(str(path), map_location="cpu"), threads)
+
+
+def _load_program(path: Path, threads: int | None) -> Compute:
+    return _torch_compute(torch.export.load(str(path)).module(), threads)
+
+
+def _torch_compute(
+    module: Callable[..., Sequence[torch.Tensor]], threads: int | None
+) -> Compute:
+    def compute(inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
+        with torch.inference_mode(), _torch_threads(threads):
+            outputs = module(*(torch.from_numpy(one) for one in inputs.values()))
+        return {k: v.numpy() for k, v in zip(names, outputs, strict=True)}
+
+    return compute
+
+
+def _load_executorch(path: Path, threads: int | None) -> Compute:
+    runtime = import_library("executorch.runtime", "executorch").Runtime.get()
+    if threads is not None:
+        bindings = import_library(
+            "executorch.extension.pybindings.portable_lib", "executorch"
+        )
+        bindings._unsafe_reset_threadpool(threads)
+    method = runtime.load_program(path).load_method("forward")
+
+    def compute(inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
+        outputs = method.execute([torch.from_numpy(one) for one in inputs.values()])
+        return {k: v.numpy() for k, v in zip(names, outputs, strict=True)}
+
+    return compute
+
+
+def _load_litert(path: Path, threads: int | None) -> Compute:
+    litert = import_library("ai_edge_litert.interpreter", "litert")
+    interpreter = litert.Interpreter(str(path), num_threads=threads)
+    runner = interpreter.get_signature_runner()
+
+    def compute(inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
+        outputs = runner(**inputs)
+        return {name: outputs[name] for name in names}
+
+    return compute
+
+
+# By suffix of the file.
+OPENERS: dict[str, Opener] = {
+    **BACKENDS,
+    ".pt": partial(_describing, _load_torchscript),
+    ".pt2": partial(_describing, _load_program),
+    ".pte": partial(_describing, _load_executorch),
+    ".tflite": partial(_describing, _load_litert),
+}
+
+
+@contextmanager
+def _torch_threads(threads: int | None) -> Iterator[None]:
+    """Compute with so many threads: the number is one for the whole process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

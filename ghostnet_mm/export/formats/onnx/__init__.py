@@ -1,0 +1,1 @@
+"""ONNX: the model, and what is put before and behind it as nodes."""

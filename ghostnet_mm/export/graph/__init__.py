@@ -1,0 +1,1 @@
+"""A detector as one function of tensors: a picture in, candidates out."""

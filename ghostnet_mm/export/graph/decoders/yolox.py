@@ -1,0 +1,59 @@
+"""YOLOX's head: a center and the logarithms of sides, from points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.dense_heads import YOLOXHead
+from torch import Tensor, nn
+
+from ..selection_rules import Selection, nms_threshold
+from .base import Decoder, flatten_maps
+
+
+class YOLOXDecoder(Decoder):
+    """Decodes YOLOX; objectness is the score factor."""
+
+    HEADS = (YOLOXHead,)
+
+    def __init__(self, head: nn.Module):
+        super().__init__(head)
+        self.has_factors = True
+
+    def priors(
+        self, sizes: Sequence[tuple[int, int]], device: torch.device
+    ) -> tuple[Tensor, ...]:
+        """Compute points and strides, ``(P, 4)``."""
+        levels = self.head.prior_generator.grid_priors(
+            sizes, device=device, with_stride=True
+        )
+        return (torch.cat(levels),)
+
+    def decode(
+        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Compute the candidates, see `Decoder.decode`."""
+        sides = flatten_maps(maps[1], 4)
+        points, strides = priors[0][:, :2], priors[0][:, 2:]
+        center = sides[..., :2] * strides + points
+        half = sides[..., 2:].exp() * strides / 2
+        logits = flatten_maps(maps[0], self.head.cls_out_channels)
+        return {
+            "boxes": torch.cat([center - half, center + half], dim=-1),
+            "scores": logits.sigmoid(),
+            "score_factors": flatten_maps(maps[2], 1).squeeze(-1).sigmoid(),
+        }
+
+    def selection(self) -> Selection:
+        """Return mmdet's rules of selection, which keep every box that NMS leaves."""
+        cfg = self.head.test_cfg
+        return Selection(
+            per_level=False,
+            best_class=True,
+            score_threshold=float(cfg.score_thr),
+            nms_pre=None,
+            iou_threshold=nms_threshold(cfg.nms),
+            max_per_img=None,
+            clip=False,
+        )

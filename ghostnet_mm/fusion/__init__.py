@@ -1,0 +1,1 @@
+"""The same network for inference: folded norms, fused branches, no concatenation."""

@@ -1,0 +1,1 @@
+"""INT8 by post-training quantization: calibrate, rank layers, choose, measure."""

@@ -1,0 +1,47 @@
+"""Pictures to calibrate with: the user's own, spread over the training split."""
+
+from __future__ import annotations
+
+import copy
+import os
+from itertools import islice
+
+import numpy as np
+from ghostnet_runtime.picture_sources import open_source
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+
+from ..errors import OptionError
+from ..export.card.accuracy import read_picture
+
+
+def calibration_pictures(
+    cfg: Config, count: int, images: str | os.PathLike | None = None
+) -> list[np.ndarray]:
+    """Read pictures to calibrate with, (H, W, 3) uint8 BGR.
+
+    Args:
+        cfg: The config, pointed at its data.
+        count: At most so many.
+        images: A folder in place of the config's training split.
+
+    Raises:
+        DataError: A picture cannot be read.
+        OptionError: There is no picture.
+    """
+    if images is not None:
+        return [one.pixels for one in islice(open_source(images), count)]
+    dataset_cfg = (cfg.get("train_dataloader") or {}).get("dataset")
+    if dataset_cfg is None:
+        raise OptionError(
+            "The config has no training split to calibrate with; pass --images DIR."
+        )
+    while "dataset" in dataset_cfg:  # such as mosaics of another dataset
+        dataset_cfg = dataset_cfg["dataset"]
+    dataset_cfg = copy.deepcopy(dict(dataset_cfg))
+    dataset_cfg.update(pipeline=[], test_mode=True)
+    dataset = DATASETS.build(dataset_cfg)
+    # Not the first ones: folders are often sorted by scene.
+    chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)
+    paths = (dataset.get_data_info(int(index))["img_path"] for index in chosen)
+    return [read_picture(path) for path in paths]

@@ -1,0 +1,371 @@
+"""Any mix of detectors, timed side by side, and told in a table, CSV and plots."""
+
+import csv
+import json
+import multiprocessing
+import types
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import inference_detector
+from mmdet.utils import register_all_modules
+from support.running_tools import TINY
+
+from ghostnet_mm.benchmarking import (
+    Benchmark,
+    BenchmarkSettings,
+    Candidate,
+    collect_scores,
+    eager,
+    exported,
+    load_pictures,
+    parse_candidate,
+    run_benchmark,
+    turns,
+    write_benchmark,
+)
+from ghostnet_mm.benchmarking.isolation import isolated_subjects
+from ghostnet_mm.benchmarking.measuring import BenchmarkRow
+from ghostnet_mm.errors import DataError, OptionError
+from ghostnet_mm.measuring.latency import Timing
+
+DESCRIPTION = {
+    "input": {
+        "form": "tensor",
+        "batch": 1,
+        "height": 8,
+        "width": 16,
+        "channel_order": "rgb",
+        "mean": [1.0, 2.0, 3.0],
+        "std": [4.0, 5.0, 6.0],
+    },
+    "resize": {"scale": [16, 8]},
+}
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    register_all_modules(init_default_scope=True)
+
+
+def test_a_candidate_is_read():
+    one = parse_candidate(f"'V2, 1x'={TINY} form=deploy model.backbone.widen_factor=1")
+    assert (one.label, one.path, one.form) == ("V2, 1x", TINY, "deploy")
+    assert one.cfg_options == {"model.backbone.widen_factor": 1}
+    assert one.is_config
+    assert not one.has_weights
+    assert parse_candidate(f"{TINY} checkpoint=a.pth").has_weights
+    assert parse_candidate(TINY).label == "tiny_detector"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a=nowhere.py", "nowhere.py of 'a' does not exist"),
+        ("a=picture.jpg", "neither a config"),
+        (f"a={TINY} form=fast", "form=fast"),
+        ("'a", "quotes"),
+        ("", "empty"),
+        (f"={TINY}", "is not LABEL=FILE"),
+        ("{onnx} form=deploy", "is exported and cannot be changed"),
+        ("{onnx} checkpoint=a.pth", "goes with a config"),
+    ],
+)
+def test_impossible_candidates_are_told(text, says, tmp_path):
+    file = tmp_path / "a.onnx"
+    file.touch()
+    with pytest.raises(OptionError, match=says):
+        parse_candidate(text.replace("{onnx}", str(file)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (dict(rounds=0), "--rounds 0"),
+        (dict(batch=0), "--batch 0"),
+        (dict(scope="all"), "--scope all"),
+    ],
+)
+def test_impossible_settings_are_told(change, says):
+    with pytest.raises(OptionError, match=says):
+        BenchmarkSettings(**change)
+
+
+def test_two_candidates_of_one_name_are_refused():
+    twice = [parse_candidate(TINY)] * 2
+    with pytest.raises(OptionError, match="Two candidates are called"):
+        run_benchmark(twice, BenchmarkSettings(), load_pictures(None))
+
+
+def test_end_to_end_is_what_mmdet_infers():
+    loaded = eager.load_eager(Candidate("a", TINY), (64, 96))
+    pictures = load_pictures(None)[:2]
+    found = eager.end_to_end_run(loaded)(pictures)
+    for one, picture in zip(found, pictures, strict=True):
+        expected = inference_detector(loaded.model, picture).pred_instances
+        got = one.pred_instances
+        assert len(got) == len(expected) > 0
+        torch.testing.assert_close(
+            got.scores.sort().values, expected.scores.sort().values
+        )
+    # --size reaches the pipeline: 480 x 640 fits into 64 x 96 as 64 x 85.
+    assert found[0].img_shape == (64, 85)
+
+
+def test_the_network_runs_on_the_whole_batch_at_the_size():
+    loaded = eager.load_eager(Candidate("a", TINY), (64, 96))
+    classes, _ = eager.network_run(loaded, load_pictures(None)[:3])()
+    assert classes[0].shape[0] == 3
+    assert classes[0].shape[2:] == (8, 12)
+
+
+def test_all_see_the_same_pictures_in_turns(monkeypatch):
+    seen = []
+
+    def end_to_end_run(detector):
+        return lambda batch: seen.append((detector, [int(one.max()) for one in batch]))
+
+    stub = types.SimpleNamespace(size=(32, 32))
+    monkeypatch.setattr(eager, "load_eager", lambda one, *_: _Loaded(one.label, stub))
+    monkeypatch.setattr(eager, "end_to_end_run", lambda one: end_to_end_run(one.label))
+    before = torch.get_num_threads()
+    done = run_benchmark(
+        [Candidate("a", TINY, "w.pth"), Candidate("b", TINY)],
+        BenchmarkSettings("end-to-end", threads=before + 1, batch=2, rounds=2),
+        [np.full((4, 4, 3), value, np.uint8) for value in (1, 2, 3)],
+    )
+    assert torch.get_num_threads() == before
+    assert done.threads == before + 1
+    assert [name for name, _ in seen[:4]] == ["a", "a", "b", "b"]
+    batches = {name: [two for one, two in seen if one == name] for name in "ab"}
+    assert batches["a"] == batches["b"]
+    turns_taken = batches["a"][::2]  # each settles on what it is timed on
+    assert turns_taken == batches["a"][1::2]
+    assert turns_taken[:3] == [[1, 2], [3, 1], [2, 3]]
+    assert [row.label for row in done.rows] == ["a", "b"]
+    assert all(len(row.timing.milliseconds) == 2 for row in done.rows)
+    # Only of the one with random weights it is said.
+    assert [note.partition(":")[0] for note in done.notes] == ["b"]
+
+
+class _Loaded:
+    def __init__(self, label, stub):
+        self.label, self.size = label, stub.size
+
+
+def test_an_exported_file_gets_normalized_planes():
+    picture = np.random.default_rng(0).integers(0, 255, (8, 16, 3), dtype=np.uint8)
+    candidate = Candidate("a", "a.onnx")
+    image, size = exported.input_for(candidate, DESCRIPTION, [picture], None)
+    assert size == (8, 16)
+    assert image.shape == (1, 3, 8, 16)
+    assert image.dtype == np.float32
+    # The first plane is red, the last of OpenCV's channels.
+    np.testing.assert_allclose(image[0, 0], (picture[..., 2] - 1.0) / 4, rtol=1e-6)
+    np.testing.assert_allclose(image[0, 2], (picture[..., 0] - 3.0) / 6, rtol=1e-6)
+    pixels = {**DESCRIPTION, "input": {"form": "pixels", "batch": None}}
+    image, size = exported.input_for(candidate, pixels, [picture] * 2, None)
+    assert image.shape == (2, 8, 16, 3)
+    assert image.dtype == np.uint8
+
+
+def test_what_an_exported_file_cannot_do_is_told():
+    candidate, picture = Candidate("a", "a.onnx"), load_pictures(None)[0]
+    with pytest.raises(OptionError, match="a batch of 1, not 2"):
+        exported.input_for(candidate, DESCRIPTION, [picture] * 2, None)
+    with pytest.raises(OptionError, match="not --size 8 8"):
+        exported.input_for(candidate, DESCRIPTION, [picture], (8, 8))
+    with pytest.raises(OptionError, match="give --size"):
+        exported.input_for(candidate, {"input": {}}, [picture], None)
+    with pytest.raises(OptionError, match="--scope network"):
+        exported.end_to_end_run(Candidate("a", "a.tflite"), 1)
+
+
+def test_what_only_has_a_network_is_left_out_aloud(tmp_path, monkeypatch):
+    monkeypatch.setattr(exported, "network_run", lambda *_: ((lambda: None), (32, 64)))
+    candidate = Candidate("phone", "a.tflite")
+    pictures = load_pictures(None)
+    done = run_benchmark([candidate], BenchmarkSettings(rounds=1), pictures)
+    assert [(row.scope, row.size) for row in done.rows] == [("network", (32, 64))]
+    assert "phone: not timed end to end" in done.notes[0]
+    with pytest.raises(OptionError, match="--scope network"):
+        run_benchmark([candidate], BenchmarkSettings("end-to-end", rounds=1), pictures)
+
+
+def test_pictures_come_from_a_folder(tmp_path):
+    for index in range(20):
+        cv2.imwrite(str(tmp_path / f"{index:02d}.png"), np.full((4, 5, 3), index))
+    pictures = load_pictures(str(tmp_path))
+    assert [int(one[0, 0, 0]) for one in pictures] == list(range(16))
+    with pytest.raises(DataError, match="nowhere"):
+        load_pictures("nowhere")
+
+
+ROWS = (
+    BenchmarkRow("slow", "torch, eager", "network", (32, 64), Timing((4.0, 8.0, 6.0))),
+    BenchmarkRow("fast", "onnx", "network", (32, 64), Timing((1.0, 3.0, 2.0))),
+    BenchmarkRow("fast", "onnx", "end-to-end", None, Timing((9.0, 9.0, 9.0))),
+)
+
+
+def test_the_report_has_every_number(tmp_path):
+    done = Benchmark(ROWS, ("fast: a note.",), threads=3)
+    settings = BenchmarkSettings(rounds=3)
+    scores = {"fast": [0.2, 0.4], "slow": [0.5]}
+    text = write_benchmark(done, settings, "4 pictures", tmp_path / "new", scores)
+    assert "process of its own" not in text
+    head, how, _, _, _, *rows = text.splitlines()
+    assert "3 threads" in head
+    assert "onnxruntime" in head or "mmdet" in head
+    assert "3 rounds" in how
+    assert "each after 1 untimed call" in how
+    assert "4 pictures" in how
+    cells = [[one.strip() for one in row.split("|")[1:-1]] for row in rows[:3]]
+    # Fastest first, scope by scope.
+    assert cells[0] == [
+        *("fast", "onnx", "network", "32 x 64", "2.00", "2.80", "1.00", "500.0"),
+        "0.300",
+    ]
+    assert cells[1][:5] == ["slow", "torch, eager", "network", "32 x 64", "6.00"]
+    assert cells[2][2:5] == ["end-to-end", "-", "9.00"]
+    assert text.rstrip().endswith("- fast: a note.")
+    with (tmp_path / "new" / "benchmark.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [(row["model"], row["scope"]) for row in table] == [
+        (row.label, row.scope) for row in ROWS
+    ]
+    assert float(table[0]["p90_ms"]) == pytest.approx(np.quantile((4, 8, 6), 0.9))
+    assert (table[0]["threads"], table[0]["batch"], table[0]["height"]) == (
+        *("3", "1"),
+        "32",
+    )
+    with (tmp_path / "new" / "calls.csv").open() as file:
+        calls = [(row["model"], row["ms"]) for row in csv.DictReader(file)]
+    assert calls[:3] == [("slow", "4.0"), ("slow", "8.0"), ("slow", "6.0")]
+    for name in ("benchmark.png", "map_latency.png"):
+        picture = cv2.imread(str(tmp_path / "new" / name))
+        assert picture.std() > 5
+
+
+def test_the_report_says_how_isolated_candidates_were_timed():
+    settings = BenchmarkSettings(rounds=3, isolated=True)
+    text = write_benchmark(Benchmark(ROWS, (), 1), settings, "4 pictures")
+    assert "own, after 30 ms of rest and 0.1 s of untimed calls" in text
+
+
+def test_without_scores_there_is_no_column_and_no_plot(tmp_path):
+    done = Benchmark(ROWS[:1], (), threads=1)
+    text = write_benchmark(done, BenchmarkSettings(rounds=3), "", tmp_path)
+    assert "mAP" not in text
+    assert not (tmp_path / "map_latency.png").exists()
+
+
+def test_scores_are_found_where_they_are(tmp_path):
+    candidates = [
+        Candidate("v1", "v1.py"),
+        Candidate("pth", "out/epoch_5.pth"),
+        Candidate("onnx", "exported/digits.onnx"),
+    ]
+    runs = tmp_path / "runs.csv"
+    runs.write_text(
+        "model,seed,seconds,coco/bbox_mAP,coco/bbox_mAP_50\n"
+        "v1,0,60,0.25,0.4\nv1,1,60,,\nother,0,60,0.9,0.9\n"
+    )
+    card = tmp_path / "card.json"
+    content = {
+        "format": "ghostnet_mm.deploy_card/1",
+        "model": {"checkpoint": "work_dirs/epoch_5.pth"},
+        "pytorch": {"bbox_mAP": 0.333},
+        "formats": [
+            {"name": "onnx", "file": "digits.onnx", "metrics": {"bbox_mAP": 0.332}},
+            {"name": "ncnn", "file": "digits.ncnn.param", "metrics": {}},
+        ],
+    }
+    card.write_text(json.dumps(content))
+    assert collect_scores([str(runs), str(card)], candidates) == {
+        # A run that found nothing has no score: that is 0.
+        "v1": [0.25, 0.0],
+        "pth": [0.333],
+        "onnx": [0.332],
+    }
+    assert collect_scores(["v1=0.3"], candidates) == {"v1": [0.3]}
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("v1=29", "from 0 to 1"),
+        ("v1", "is not LABEL=SCORE"),
+        ("v2=0.3", "no score of a candidate; their labels are v1"),
+        ("none.json", "does not exist"),
+        ("{other}.json", "no deploy card"),
+        ("{other}.csv", "not the runs.csv"),
+        ("{broken}.json", "not valid JSON"),
+    ],
+)
+def test_impossible_scores_are_told(source, says, tmp_path):
+    (tmp_path / "other.json").write_text("[]")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "broken.json").write_text("{")
+    for name in ("other", "broken"):
+        source = source.replace(f"{{{name}}}", str(tmp_path / name))
+    with pytest.raises((OptionError, DataError), match=says):
+        collect_scores([source], [Candidate("v1", "v1.py")])
+
+
+def test_a_process_that_dies_is_told_and_the_others_end(tmp_path):
+    config = tmp_path / "dies.py"
+    config.write_text('__import__("os")._exit(7)\n')
+    settings = BenchmarkSettings("network", size=(32, 32), rounds=1, isolated=True)
+    candidates = [Candidate("lives", TINY), Candidate("dies", str(config))]
+    with pytest.raises(OptionError, match="of dies ended with status 7"):
+        run_benchmark(candidates, settings, load_pictures(None))
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_dies_between_rounds_is_told():
+    settings = BenchmarkSettings("network", size=(32, 32), isolated=True)
+    pictures = load_pictures(None)
+    with isolated_subjects([Candidate("a", TINY)], settings, pictures, 1) as (one, _):
+        assert one[0].measure() > 0
+        (process,) = multiprocessing.active_children()
+        process.kill()
+        process.join()
+        with pytest.raises(OptionError, match="of a ended with status -9"):
+            one[0].measure()
+
+
+def test_every_candidate_is_timed_on_the_same_pictures(monkeypatch):
+    """However fast it is, and so however often it repeats a call."""
+    now, seen = [0.0], []
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def detector(seconds):
+        def detect(batch):
+            now[0] += seconds
+            seen.append((seconds, batch[0]))
+
+        return detect
+
+    pictures = [1, 2, 3]
+    fast, slow = (turns.picture_turns(detector(one), pictures) for one in (0.03, 0.2))
+    assert turns.time_turn(fast, settling_seconds=0.1) == pytest.approx(30)
+    assert turns.time_turn(slow, settling_seconds=0.1) == pytest.approx(200)
+    assert turns.time_turn(fast) == pytest.approx(30)
+    assert turns.time_turn(slow) == pytest.approx(200)
+    # Settling for a while, then one call that settles and the one that counts.
+    assert seen == [
+        *[(0.03, 1)] * (4 + 2),
+        *[(0.2, 1)] * (1 + 2),
+        *[(0.03, 2)] * 2,
+        *[(0.2, 2)] * 2,
+    ]
+
+
+def test_mistakes_come_back_from_a_process(tmp_path):
+    settings = BenchmarkSettings("network", isolated=True)
+    candidate = Candidate("a", TINY, cfg_options={"model.nekc": 1})
+    with pytest.raises(OptionError, match="nekc"):
+        run_benchmark([candidate], settings, load_pictures(None))

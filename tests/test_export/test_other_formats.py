@@ -1,0 +1,379 @@
+"""Every exported file computes what the graph does in PyTorch."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from support.random_norms import randomize_norms
+from torch import nn
+
+from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.errors import OptionError
+from ghostnet_mm.export.description import describe
+from ghostnet_mm.export.exported_models import OPENERS, ExportedModel, open_exported
+from ghostnet_mm.export.formats.executorch import export_executorch
+from ghostnet_mm.export.formats.litert import export_litert
+from ghostnet_mm.export.formats.ncnn import export_ncnn, rename_blobs
+from ghostnet_mm.export.formats.openvino import export_openvino
+from ghostnet_mm.export.formats.pytorch import export_program, export_torchscript
+from ghostnet_mm.export.graph.detection_graph import DetectionGraph
+from ghostnet_mm.export.model_files import write_description
+
+SIZE = (96, 128)
+DIGITS = "retinanet_ghostnet_digits"
+EXPORTERS = {
+    "model.pt": export_torchscript,
+    "model.pt2": export_program,
+    "model.ncnn.param": export_ncnn,
+    "model.xml": export_openvino,
+    "model.pte": export_executorch,
+    "model.tflite": export_litert,
+}
+LIBRARIES = {
+    "model.ncnn.param": ("ncnn", "pnnx"),
+    "model.xml": ("openvino",),
+    "model.pte": ("executorch",),
+    "model.tflite": ("litert_torch",),
+}
+ONE_STAGE_ONLY = ("model.ncnn.param", "model.pte", "model.tflite")
+
+
+def need_libraries(name):
+    for library in LIBRARIES.get(name, ()):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+
+
+def pictures():
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(1, 3, *SIZE, generator=generator) for _ in range(2)]
+
+
+def build(path):
+    """Build a config's detector with random weights that tell candidates apart."""
+    changes = {"model.backbone.widen_factor": 0.5}
+    if path.stem.startswith("fcos"):
+        changes |= {
+            "model.neck.out_channels": 64,
+            "model.bbox_head.in_channels": 64,
+            "model.bbox_head.feat_channels": 64,
+        }
+    options = Options(backbone_weights="none", cfg_options=changes)
+    cfg = load_config(path, options, training=False)
+    torch.manual_seed(0)
+    model = randomize_norms(MODELS.build(cfg.model).eval())
+    for layer in model.bbox_head.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+    return cfg, model
+
+
+@pytest.fixture(scope="module", name="detector")
+def detector_fixture(project_root):
+    """Build each graph and its description once."""
+    made = {}
+
+    def get(config=DIGITS):
+        if config not in made:
+            cfg, model = build(project_root / "configs" / f"{config}.py")
+            graph = DetectionGraph(model)
+            classes = [str(one) for one in range(80)]
+            made[config] = graph, describe(cfg, graph, classes, size=SIZE)
+        return made[config]
+
+    return get
+
+
+@pytest.fixture(scope="module", name="exported")
+def exported_fixture(detector, tmp_path_factory):
+    """Export each format of the digits' detector once."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    def get(name):
+        need_libraries(name)
+        path = folder / name
+        if not path.exists():
+            graph, description = detector()
+            EXPORTERS[name](graph, description, path, example=pictures()[0])
+        return path
+
+    return get
+
+
+def assert_equals_torch(path, graph, boxes_within=2e-3, scores_within=2e-5):
+    model = open_exported(path, threads=1)
+    for picture in pictures():
+        with torch.no_grad():
+            wanted = graph(picture)
+        found = model.run(picture.numpy())
+        assert list(found) == list(wanted)
+        for name, values in wanted.items():
+            within = boxes_within if name == "boxes" else scores_within
+            assert found[name].shape == values.shape
+            np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=within)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_outputs_equal_torch(detector, exported, name):
+    """Catches swapped outputs, and weights stored as float16."""
+    graph, _ = detector()
+    assert_equals_torch(exported(name), graph)
+
+
+def test_openvino_computes_in_bfloat16_when_told(exported):
+    """Catches a precision that does not arrive: float32 where bfloat16 is faster."""
+    path, picture = exported("model.xml"), pictures()[0].numpy()
+    from openvino import Core
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": 1,
+    }
+    wanted = Core().compile_model(str(path), "CPU", settings)(picture)["scores"]
+    found = open_exported(path, threads=1, precision="bf16").run(picture)["scores"]
+    # Equal to float32 on processors without bfloat16.
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["yolox_ghostnet-nano_coco", "gfl_ghostnet-nano_coco", "fcos_ghostnet_coco"],
+)
+def test_every_kind_of_head_goes_through_ncnn(detector, tmp_path, config):
+    """Catches operations that pnnx leaves untranslated, and a batch that stays."""
+    need_libraries("model.ncnn.param")
+    graph, description = detector(config)
+    path = export_ncnn(
+        graph, description, tmp_path / "a.ncnn.param", example=pictures()[0]
+    )
+    assert_equals_torch(path, graph)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "a.json",
+        "a.ncnn.bin",
+        "a.ncnn.param",
+    ]
+
+
+def test_graph_stays_as_it_is(detector, exported):
+    """Catches a graph left with the priors of the exported size."""
+    graph, _ = detector()
+    exported("model.pt")
+    with torch.no_grad():
+        assert graph(torch.zeros(1, 3, 64, 64))["boxes"].shape[1] == (64 + 16) * 3
+
+
+def test_half_weights_are_half_as_large(detector, exported, tmp_path):
+    exact = exported("model.ncnn.param")
+    graph, description = detector()
+    path = export_ncnn(
+        graph,
+        description,
+        tmp_path / "a.ncnn.param",
+        example=pictures()[0],
+        half_weights=True,
+    )
+    whole = exact.with_suffix(".bin").stat().st_size
+    assert 0.45 < path.with_suffix(".bin").stat().st_size / whole < 0.65
+    picture = pictures()[0].numpy()
+    gap = np.abs(
+        open_exported(path).run(picture)["scores"]
+        - open_exported(exact).run(picture)["scores"]
+    ).max()
+    assert 0 < gap < 0.05
+
+
+def test_blobs_are_renamed_but_not_layers():
+    """Catches the renaming of layers, and of blobs whose names merely start alike."""
+    text = (
+        "7767517\n3 4\nInput in0 0 1 in0\nSplit out1 1 2 in0 1 out1\nReLU r 1 1 1 out10"
+    )
+    assert rename_blobs(text, {"in0": "image", "out1": "scores"}).splitlines()[2:] == [
+        "Input in0 0 1 image",
+        "Split out1 1 2 image 1 scores",
+        "ReLU r 1 1 1 out10",
+    ]
+
+
+class WithoutNcnnLayer(nn.Module):
+    def forward(self, image):
+        return (nn.functional.linear(image, torch.arange(8.0)),)
+
+
+def small_description(**changes):
+    made = {
+        "format": "ghostnet_mm.detector/1",
+        "input": {"name": "image", "batch": 1, "height": 8, "width": 8},
+        "outputs": {"form": "candidates", "names": ["boxes"], "class_boxes": False},
+    }
+    for key, value in changes.items():
+        made["outputs" if key in made["outputs"] else "input"][key] = value
+    return made
+
+
+def test_operation_that_ncnn_lacks_is_told_and_leaves_nothing(tmp_path):
+    need_libraries("model.ncnn.param")
+    with pytest.raises(OptionError, match="ncnn has no layer for"):
+        export_ncnn(
+            WithoutNcnnLayer(),
+            small_description(),
+            tmp_path / "a.ncnn.param",
+            example=torch.rand(1, 3, 8, 8),
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ONE_STAGE_ONLY)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"class_boxes": True}, "two-stage"),
+        ({"image_sizes": "image_sizes"}, "two-stage"),
+        ({"form": "detections"}, "NMS"),
+        ({"batch": None}, "fixed size"),
+    ],
+)
+def test_forms_for_onnx_only_are_refused(tmp_path, name, change, told):
+    with pytest.raises(OptionError, match=told):
+        EXPORTERS[name](
+            nn.Identity(),
+            small_description(**change),
+            tmp_path / name,
+            example=torch.rand(1, 3, 8, 8),
+        )
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pt2"])
+def test_torch_formats_refuse_nms(tmp_path, name):
+    with pytest.raises(OptionError, match="NMS"):
+        EXPORTERS[name](
+            nn.Identity(),
+            small_description(form="detections"),
+            tmp_path / name,
+            example=torch.rand(1, 3, 8, 8),
+        )
+
+
+def test_example_of_another_size_is_refused(tmp_path):
+    """Catches a description whose size is not that of the file."""
+    with pytest.raises(OptionError, match="8x8 pixels and the example has 8x16"):
+        export_torchscript(
+            nn.Identity(),
+            small_description(),
+            tmp_path / "a.pt",
+            example=torch.rand(1, 3, 8, 16),
+        )
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_path_of_another_format_is_refused(detector, tmp_path, name):
+    need_libraries(name)
+    graph, description = detector()
+    with pytest.raises(OptionError, match="name a"):
+        EXPORTERS[name](
+            graph, description, tmp_path / "model.bin", example=pictures()[0]
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [
+        ("model.onnx", "onnxruntime", "onnxruntime"),
+        ("model.xml", "openvino", "openvino"),
+        ("model.param", "ncnn", "ncnn"),
+        ("model.pte", "executorch", '"ghostnet_mm[executorch]"'),
+        ("model.tflite", "ai_edge_litert", '"ghostnet_mm[litert]"'),
+    ],
+)
+def test_missing_library_is_named(tmp_path, monkeypatch, name, module, package):
+    for one in [m for m in sys.modules if m.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, one)
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / name).write_bytes(b"")
+    told = f"{module} cannot be imported .*`pip install {re.escape(package)}`"
+    with pytest.raises(OptionError, match=told):
+        open_exported(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", OPENERS)
+def test_damaged_file_is_told(tmp_path, suffix):
+    name = {".param": "model.ncnn.param"}.get(suffix, f"model{suffix}")
+    need_libraries(name)
+    path = tmp_path / name
+    path.write_bytes(b"damaged")
+    path.with_suffix(".bin").write_bytes(b"damaged")
+    write_description(small_description(), path)
+    with pytest.raises(OptionError, match="export it anew"):
+        open_exported(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(OptionError, match=r"must end in \.onnx"):
+        open_exported(tmp_path / "weights.pth")
+    with pytest.raises(OptionError, match="does not exist"):
+        open_exported(tmp_path / "model.onnx")
+    # Only OpenVINO has a choice of it.
+    with pytest.raises(OptionError, match=r"must end in \.xml\."):
+        open_exported(tmp_path / "model.onnx", precision="bf16")
+
+
+def test_missing_description_is_told(exported, tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(exported("model.pt").read_bytes())
+    with pytest.raises(OptionError, match=r"needs its description model\.json"):
+        open_exported(path)
+
+
+def test_wrong_inputs_are_refused(exported):
+    model = open_exported(exported("model.pt"))
+    picture = pictures()[0].numpy()
+    for wrong in (picture.astype(np.uint8), picture[0], picture[..., :64]):
+        with pytest.raises(OptionError, match="takes float32 images"):
+            model.run(wrong)
+
+
+class Echo:
+    """Gives back what it is fed."""
+
+    def run(self, inputs, names):
+        return {name: inputs[name] for name in names}
+
+
+def test_files_with_preprocessing_take_pictures_of_any_size():
+    """Catches pixels held to the size of the network inside."""
+    description = small_description(names=["image"])
+    description["input"]["form"] = "pixels"
+    model = ExportedModel(Path("model.onnx"), description, Echo())
+    picture = np.zeros((1, 5, 7, 3), np.uint8)
+    assert model.run(picture)["image"] is picture
+    with pytest.raises(OptionError, match=r"uint8 images of the shape \(1, H, W, 3\)"):
+        model.run(np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_picture_fills_its_image_unless_told():
+    """Catches heights and widths in the wrong order, and integers."""
+    description = small_description(image_sizes="image_sizes", names=["image_sizes"])
+    model = ExportedModel(Path("model.onnx"), description, Echo())
+    image = np.zeros((1, 3, 8, 8), np.float32)
+    sizes = model.run(image)["image_sizes"]
+    assert sizes.dtype == np.float32
+    assert sizes.tolist() == [[8, 8]]
+    assert model.run(image, [[5, 7]])["image_sizes"].tolist() == [[5, 7]]
+
+
+def test_threads_of_torch_are_given_back(exported):
+    before = torch.get_num_threads()
+    open_exported(exported("model.pt2"), threads=before + 1).run(pictures()[0].numpy())
+    assert torch.get_num_threads() == before
+
+
+def test_description_of_export_is_read_back(detector, exported):
+    _, description = detector()
+    for name in ("model.pt", "model.pt2", "model.ncnn.param", "model.xml"):
+        assert open_exported(exported(name)).description == description

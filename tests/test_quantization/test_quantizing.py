@@ -1,0 +1,486 @@
+"""INT8 files: what is in them, which layers they spare, and how layers are ranked."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from mmdet.registry import MODELS
+from support.random_norms import randomize_norms
+from support.running_tools import ROOT
+from torch import nn
+
+from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.engine.inference.detection import Detector
+from ghostnet_mm.errors import OptionError
+from ghostnet_mm.export.card.deploy_card import Latency
+from ghostnet_mm.export.description import describe
+from ghostnet_mm.export.exported_models import open_exported
+from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.graph.detection_graph import DetectionGraph
+from ghostnet_mm.quantization.kernel_times import KernelTime, kernel_times
+from ghostnet_mm.quantization.mixed_precision import keep_worst_in_float, layer_choices
+from ghostnet_mm.quantization.onnx_layers import (
+    chosen_names,
+    conv_layers,
+    network_nodes,
+)
+from ghostnet_mm.quantization.onnx_quantization import OnnxInt8, OnnxQuantizer
+from ghostnet_mm.quantization.openvino_quantization import (
+    OpenvinoInt8,
+    OpenvinoQuantizer,
+)
+from ghostnet_mm.quantization.output_error import OutputError, output_error
+from ghostnet_mm.quantization.quantizing import QuantizationRequest, quantize_detector
+from ghostnet_mm.quantization.recipes import check_runtimes
+from ghostnet_mm.quantization.report import (
+    QuantizationReport,
+    Step,
+    markdown,
+    whole_parts,
+)
+from ghostnet_mm.quantization.runtime_steps import Goal
+from ghostnet_mm.quantization.sensitivity import BlockSensitivity, block_sensitivities
+
+SIZE = (96, 96)
+SMALL = {
+    "model.neck.out_channels": 32,
+    "model.bbox_head.in_channels": 32,
+    "model.bbox_head.feat_channels": 32,
+    "model.bbox_head.stacked_convs": 1,
+}
+# A block that a test sabotages.
+SABOTAGED = "backbone.blocks.4.0"
+
+
+def pictures(count=4):
+    generator = np.random.default_rng(0)
+    return [
+        generator.standard_normal((1, 3, *SIZE), dtype=np.float32) for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="module", name="exported")
+def exported_fixture(tmp_path_factory):
+    """A small detector in float: the graph, its description, its ONNX file."""
+    config = ROOT / "configs" / "retinanet_ghostnet_digits.py"
+    options = Options(backbone_weights="none", cfg_options=SMALL)
+    cfg = load_config(config, options, training=False)
+    torch.manual_seed(0)
+    model = randomize_norms(MODELS.build(cfg.model).eval())
+    for layer in model.bbox_head.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+    graph = DetectionGraph(model)
+    description = describe(cfg, graph, list("0123456789"), size=SIZE)
+    path = tmp_path_factory.mktemp("float") / "float.onnx"
+    export_onnx(graph, description, path)
+    return graph, description, path
+
+
+@pytest.fixture(scope="module", name="quantizer")
+def quantizer_fixture(exported):
+    return OnnxQuantizer(exported[2], pictures())
+
+
+def int8_convs(path):
+    """Name the convolutions with INT8 weights; they read INT8 too."""
+    model = onnx.load(path)
+    makers = {out: node for node in model.graph.node for out in node.output}
+    names = set()
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.input[1] in makers:
+            assert makers[node.input[0]].op_type == "DequantizeLinear"
+            weight = makers[node.input[1]].input[0]
+            names.add(weight.removeprefix("network.").partition(".weight")[0])
+    return names
+
+
+def outputs(path, images):
+    model = open_exported(path, threads=1)
+    return [model.run(one) for one in images]
+
+
+def test_file_opens_with_its_description(exported, quantizer, tmp_path):
+    """Catches metadata that onnxruntime drops, and a graph that it cannot run."""
+    path = quantizer.quantize(OnnxInt8(), tmp_path / "int8.onnx")
+    assert open_exported(path).description == exported[1]
+    assert path.stat().st_size < 0.6 * exported[2].stat().st_size
+    error = output_error(outputs(exported[2], pictures()), outputs(path, pictures()))
+    assert 0 < error.total < 0.5
+    assert [one.name for one in tmp_path.iterdir()] == ["int8.onnx"]
+
+
+def test_decoding_stays_in_float(exported, quantizer):
+    """Catches INT8 in what makes boxes and probabilities of the last convolutions."""
+    model = onnx.load(exported[2])
+    network = network_nodes(model)
+    decoding = {n.op_type for n in model.graph.node if n.name not in network}
+    assert {"Sigmoid", "Exp", "Reshape"} <= decoding
+    assert "Conv" not in decoding
+    nodes = set(quantizer.nodes(OnnxInt8(between="everything")))
+    assert nodes <= network
+    # Resize and Add of the pyramid are of the network.
+    kinds = {n.op_type for n in model.graph.node if n.name in nodes}
+    assert {"Conv", "Concat", "Resize", "Add"} <= kinds
+
+
+def test_named_layers_stay_in_float(quantizer, tmp_path):
+    """Catches names that fit nothing, and layers that are quantized all the same."""
+    spared = chosen_names(quantizer.layers, ["backbone.blocks.1.0", "bbox_head"])
+    assert "backbone.blocks.1.0.conv_dw" in spared
+    assert not [name for name in spared if name.startswith("backbone.blocks.0")]
+    path = quantizer.quantize(OnnxInt8(spared), tmp_path / "int8.onnx")
+    everything = {one.name for one in quantizer.layers}
+    assert int8_convs(path) == everything - spared
+
+
+def test_no_lone_operation_becomes_int8(quantizer):
+    """Catches conversions to and fro for an addition between layers in float."""
+    backbone = layer_choices(quantizer.layers)["backbone float"]
+    nodes = set(quantizer.nodes(OnnxInt8(backbone)))
+    kinds = [n.op_type for n in quantizer.model.graph.node if n.name in nodes]
+    # The backbone's concats and additions are not among them.
+    assert kinds.count("Concat") == 0
+    assert kinds.count("Add") == kinds.count("Resize") == 1
+
+
+def test_weights_have_a_scale_for_each_channel(quantizer, tmp_path):
+    def scales(per_channel):
+        path = tmp_path / f"{per_channel}.onnx"
+        quantizer.quantize(OnnxInt8(per_channel=per_channel), path)
+        stored = {one.name: one for one in onnx.load(path).graph.initializer}
+        name = next(n for n in stored if n.endswith("conv_stem.weight_scale"))
+        return list(stored[name].dims)
+
+    assert scales(True) == [8]
+    assert scales(False) in ([], [1])
+
+
+def test_calibration_changes_the_ranges(exported, quantizer, tmp_path):
+    """Catches a cache of ranges that is taken for every method."""
+    expected = outputs(exported[2], pictures())
+    errors = {
+        method: output_error(
+            expected,
+            outputs(
+                quantizer.quantize(
+                    OnnxInt8(method=method), tmp_path / f"{method}.onnx"
+                ),
+                pictures(),
+            ),
+        ).total
+        for method in ("minmax", "percentile")
+    }
+    assert errors["minmax"] != errors["percentile"]
+
+
+@pytest.fixture(scope="module", name="sabotaged")
+def sabotaged_fixture(exported, tmp_path_factory):
+    """One channel 1000 times as large, undone by who reads it: equal in float."""
+    model = onnx.load(exported[2])
+    stored = {one.name: one for one in model.graph.initializer}
+    prefix = f"network.{SABOTAGED}"
+
+    def change(name, factor, at):
+        values = onnx.numpy_helper.to_array(stored[name]).copy()
+        values[at] *= factor
+        stored[name].CopyFrom(onnx.numpy_helper.from_array(values, name))
+
+    for part in ("weight", "bias"):
+        change(f"{prefix}.ghost1.cheap_operation.0.{part}", 1000, 3)
+    half = stored[f"{prefix}.ghost1.primary_conv.0.weight"].dims[0]
+    column = (slice(None), half + 3)
+    change(f"{prefix}.se.conv_reduce.weight", 1e-3, column)
+    change(f"{prefix}.ghost2.primary_conv.0.weight", 1e-3, column)
+    path = tmp_path_factory.mktemp("sabotaged") / "float.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_sabotaged_block_is_the_most_sensitive(exported, sabotaged):
+    """Catches a ranking upside down, and one that quantizes all but the block."""
+    images = pictures()
+    expected = outputs(exported[2], images)
+    found = outputs(sabotaged, images)
+    np.testing.assert_allclose(
+        found[0]["scores"], expected[0]["scores"], rtol=1e-3, atol=1e-4
+    )
+    ranking = block_sensitivities(
+        OnnxQuantizer(sabotaged, images), images[:2], expected[:2], threads=1
+    )
+    assert ranking[0].block == SABOTAGED
+    assert ranking[0].error.total > 1.5 * ranking[1].error.total
+    assert f"{SABOTAGED}.ghost1.cheap_operation.0" in ranking[0].layers
+    named = [name for one in ranking for name in one.layers]
+    assert sorted(named) == sorted(
+        one.name for one in conv_layers(onnx.load(sabotaged))
+    )
+
+
+@pytest.mark.parametrize("is_int8", [False, True])
+def test_kernels_are_counted_by_kind(exported, quantizer, tmp_path, is_int8):
+    """Catches weights taken for inputs, and passes that are added up."""
+    path = exported[2]
+    if is_int8:
+        path = quantizer.quantize(OnnxInt8(), tmp_path / "int8.onnx")
+    found = {
+        one.kind: one
+        for one in kernel_times(path, {"image": pictures(1)[0]}, 2, threads=1)
+    }
+    layers = conv_layers(onnx.load(exported[2]))
+    depthwise = sum(one.is_depthwise for one in layers)
+    counts = {
+        kind: sum(one.count for one in found.values() if wanted(one.kind))
+        for kind, wanted in {
+            "depthwise": lambda kind: "depthwise" in kind,
+            "all": lambda kind: "Conv" in kind,
+        }.items()
+    }
+    assert counts == {"depthwise": depthwise, "all": len(layers)}
+    with pytest.raises(OptionError, match="cannot be profiled"):
+        kernel_times("model.ncnn.param", {})
+
+
+def ranking(*errors):
+    return [
+        BlockSensitivity(f"b{i}", (f"b{i}.a", f"b{i}.b"), OutputError(e, 0.0, 1.0))
+        for i, e in enumerate(errors)
+    ]
+
+
+def test_worst_blocks_are_kept_until_the_goal_is_met():
+    """Catches a search that starts from the best, skips one, or goes on for ever."""
+    found = keep_worst_in_float(
+        ranking(3, 2, 1, 0.5),
+        measure=lambda layers: layers,
+        meets_goal=lambda layers: "b2.a" in layers,
+        start=frozenset({"b0.a", "b0.b", "b1.a"}),
+    )
+    assert found.kept == ("b1", "b2")
+    assert found.float_layers == {f"b{i}.{j}" for i in range(3) for j in "ab"}
+    assert found.meets_goal
+
+
+def test_search_keeps_something_in_int8():
+    found = keep_worst_in_float(
+        ranking(3, 2, 1), measure=lambda layers: layers, meets_goal=lambda _: False
+    )
+    assert found.kept == ("b0", "b1")
+    assert not found.meets_goal
+
+
+def test_nothing_is_kept_where_the_goal_is_met():
+    found = keep_worst_in_float(
+        ranking(3, 2), measure=len, meets_goal=lambda trial: trial == 0
+    )
+    assert (found.kept, found.trial, found.meets_goal) == ((), 0, True)
+
+
+def test_output_error_counts_what_is_lost_and_what_appears():
+    """Catches an error over the candidates of one network only."""
+    boxes = np.tile(np.float32([0, 0, 10, 10]), (1, 300, 1))
+    scores = np.zeros((1, 300, 2), np.float32)
+    scores[0, :100, 0] = 0.5
+    mine = {"boxes": boxes, "scores": scores}
+    other = {"boxes": boxes, "scores": scores.copy()}
+    other["scores"][0, 200, 1] = 1
+    for pair in ((mine, other), (other, mine)):
+        error = output_error([pair[0]], [pair[1]])
+        assert error.score == pytest.approx(1 / 101)
+        assert error.overlap == 0
+    shifted = {"boxes": boxes + np.float32([5, 0, 5, 0]), "scores": scores}
+    assert output_error([mine], [shifted]).overlap == pytest.approx(2 / 3)
+    assert output_error([mine], [mine]).total == 0
+    flat = {"boxes": boxes * np.float32([1, 1, 0, 1]), "scores": scores}
+    assert output_error([flat], [flat]).total == 0
+    assert output_error([mine], [flat]).overlap == 1
+    broken = {"boxes": boxes, "scores": scores * np.nan}
+    assert output_error([mine], [broken]).score == 1
+
+
+def test_openvino_file_opens_with_its_description(exported, tmp_path):
+    """Catches NNCF reaching the decoding, and named layers that it quantizes."""
+    pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    quantizer = OpenvinoQuantizer(exported[2], pictures(2))
+    spared = chosen_names(quantizer.layers, ["backbone.blocks.1.0"])
+    path = quantizer.quantize(OpenvinoInt8(spared), tmp_path / "int8.xml")
+    model = open_exported(path, threads=1)
+    assert model.description == exported[1]
+    expected = outputs(exported[2], pictures())
+    error = output_error(expected, outputs(path, pictures()))
+    assert 0 < error.total < 0.5
+    text = path.read_text()
+    assert sorted(one.suffix for one in tmp_path.iterdir()) == [".bin", ".xml"]
+    # The names of its FakeQuantize operations tell whose weights they quantize.
+    # One stands for all levels that share the weights.
+    quantized = {
+        one.name
+        for one in quantizer.layers
+        if f'name="{one.node}/WithoutBiases/fq_weights_1"' in text
+    }
+    assert quantized == {one.name for one in quantizer.layers} - spared
+
+
+def test_impossible_settings(exported, quantizer, tmp_path, monkeypatch):
+    with pytest.raises(OptionError, match="no pictures to calibrate"):
+        OnnxQuantizer(exported[2], [])
+    with pytest.raises(OptionError, match="--calibration median is unknown"):
+        quantizer.quantize(OnnxInt8(method="median"), tmp_path / "a.onnx")
+    with pytest.raises(OptionError, match=r"no layer blocks\.9"):
+        quantizer.quantize(OnnxInt8(frozenset({"blocks.9"})), tmp_path / "a.onnx")
+    with pytest.raises(OptionError, match=r"--float blocks\.9 names no"):
+        chosen_names(quantizer.layers, ["blocks.9"])
+    with pytest.raises(OptionError, match=r"name a \.onnx file"):
+        quantizer.quantize(OnnxInt8(), tmp_path / "a.xml")
+    already = quantizer.quantize(OnnxInt8(), tmp_path / "int8.onnx")
+    with pytest.raises(OptionError, match="no convolution in float"):
+        OnnxQuantizer(already, pictures())
+    with pytest.raises(OptionError, match="--runtimes tensorrt is unknown"):
+        check_runtimes(["tensorrt"])
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(OptionError, match=r"ghostnet_mm\[quantization\]"):
+        check_runtimes(["openvino"])
+
+
+@pytest.fixture(scope="module", name="request_and_detector")
+def request_fixture():
+    config = ROOT / "configs" / "retinanet_ghostnet_digits.py"
+    options = Options(backbone_weights="none", cfg_options=SMALL)
+    cfg = load_config(config, options, training=False)
+    torch.manual_seed(0)
+    model = randomize_norms(MODELS.build(cfg.model).eval())
+    model.cfg = cfg
+    detector = Detector(model, tuple("0123456789"), None)
+    generator = np.random.default_rng(1)
+    request = QuantizationRequest(
+        [generator.integers(0, 255, (90, 96, 3), np.uint8) for _ in range(2)],
+        runtimes=("onnxruntime",),
+        goal=Goal(error=1e-9, times_faster=0),
+        size=SIZE,
+        float_names=["backbone"],
+        ranking_pictures=1,
+        rounds=1,
+        threads=1,
+    )
+    return request, detector
+
+
+def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
+    """Catches a result that is not the last step's file, and steps that are lost."""
+    request, detector = request_and_detector
+    report = quantize_detector(detector, tmp_path / "out", "digits", request)
+    names = [one.name for one in report.steps]
+    assert names == [
+        "FP32", "plain", "per-channel weights", "percentile ranges", "equalized",
+        "fastest layers", "mixed precision",
+    ]  # fmt: skip
+    assert report.steps[0].error.total == 0
+    assert report.steps[0].times_faster == (1, 1, 1)
+    # An impossible goal: all but the least sensitive block of neck and head in float.
+    assert "below the goal" in report.missed["onnxruntime"]
+    path = tmp_path / "out" / report.files["onnxruntime"]
+    last = report.steps[-1]
+    assert int8_convs(path) == {
+        name for one in report.sensitivities for name in one.layers
+    } - set(last.float_layers)
+    assert open_exported(path).description["name"] == "digits"
+    assert sorted(one.name for one in path.parent.iterdir()) == [
+        "digits.int8.onnx", "quantization.json", "quantization.md",
+    ]  # fmt: skip
+    empty = dataclasses.replace(request, calibration=[])
+    with pytest.raises(OptionError, match="no pictures to calibrate"):
+        quantize_detector(detector, tmp_path / "other", "digits", empty)
+    assert not (tmp_path / "other").exists()
+
+
+def test_whole_run_for_ncnn(request_and_detector, tmp_path):
+    """Catches one of its three files left behind, and names that dots cut short."""
+    pytest.importorskip("ncnn")
+    pytest.importorskip("pnnx")
+    request, detector = request_and_detector
+    request = dataclasses.replace(
+        request, runtimes=("ncnn",), goal=Goal(error=1), float_names=()
+    )
+    report = quantize_detector(detector, tmp_path / "out", "digits-1.1x", request)
+    assert [one.name for one in report.steps] == [
+        "FP32", "plain", "percentile ranges", "equalized", "fastest layers",
+    ]  # fmt: skip
+    exact, *others = report.steps
+    assert exact.error.total < 1e-3
+    assert all(0 < one.error.total < 0.5 for one in others)
+    assert all(one.megabytes < 0.9 * exact.megabytes for one in others)
+    assert "ncnn" not in report.kernels
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
+        "digits-1.1x.int8.json", "digits-1.1x.int8.ncnn.bin",
+        "digits-1.1x.int8.ncnn.param", "quantization.json", "quantization.md",
+    ]  # fmt: skip
+    path = tmp_path / "out" / report.files["ncnn"]
+    assert open_exported(path).description["name"] == "digits-1.1x"
+    assert "| ncnn | plain |" in (path.parent / "quantization.md").read_text()
+
+
+def step(name, score, error=0.0, **changes):
+    return Step(
+        "onnxruntime", name, "", 1.0, {"bbox_mAP": score}, OutputError(error, 0, 30.0),
+        changes.pop("float_layers", ()), **changes,
+    )  # fmt: skip
+
+
+def test_goal_is_in_points_of_map():
+    """Catches fractions taken for points, and gains taken for losses."""
+    exact = step("FP32", 0.525)
+    assert Goal(1.0).is_met(exact, step("a", 0.515))
+    assert not Goal(1.0).is_met(exact, step("a", 0.514))
+    assert Goal(1.0).is_met(exact, step("a", 0.9))
+    unlabelled = [
+        Step("o", "a", "", 1.0, {}, OutputError(e, 0, 1), ()) for e in (0, 0.04, 0.06)
+    ]
+    assert Goal(error=0.05).is_met(unlabelled[0], unlabelled[1])
+    assert not Goal(error=0.05).is_met(unlabelled[0], unlabelled[2])
+
+
+def test_float_layers_are_told_in_short():
+    """Catches a part that is told although one of its layers is INT8."""
+    names = ["backbone.a.1", "backbone.a.2", "backbone.b", "head.c", "head.cd"]
+    assert whole_parts(names[:3], names) == ["backbone"]
+    assert whole_parts(["backbone.a.1", "head.c"], names) == ["backbone.a.1", "head.c"]
+    assert whole_parts(names[:2], names) == ["backbone.a"]
+    assert whole_parts([], names) == []
+
+
+def test_report_tells_every_step(tmp_path):
+    latency = Latency(2.0, 3.0, 5)
+    steps = [
+        step("FP32", 0.525, latency=latency, times_faster=(1.0, 1.0, 1.0)),
+        step("plain", 0.5, 0.1, latency=latency, times_faster=(1.6, 1.5, 1.7)),
+        step("mixed precision", 0.52, 0.05, float_layers=("conv_stem",)),
+    ]
+    report = QuantizationReport(
+        {"name": "digits"}, {"threads": 1}, {"scored": 3}, "some goal", steps,
+        [
+            *ranking(0.5),
+            BlockSensitivity("stem", ("conv_stem",), OutputError(0.1, 0, None)),
+        ], {"onnxruntime": {"all INT8": 7.0}},
+        {"onnxruntime": {"FP32": [KernelTime("Conv", 50.0, 2)], "plain": []}},
+        {"onnxruntime": "a.onnx"},
+        {"onnxruntime": "onnxruntime: too slow."},
+    )  # fmt: skip
+    text = markdown(report)
+    row = "| onnxruntime | plain | 1.00 | 0.500 | 2.5 | 0.1000 | 2.00 / 3.00 | 1.60"
+    assert row in text
+    assert "| us (kernels) | FP32 | plain |" in text
+    assert "| Conv | 50 (2) | - |" in text
+    for part in ("- onnxruntime: conv_stem", "all INT8: 7.00 ms", "too slow", "| b0 |"):
+        assert part in text
+    report.write(tmp_path / "a.json", tmp_path / "a.md")
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    stored = json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse)
+    assert stored["steps"][2]["float_layers"] == ["conv_stem"]

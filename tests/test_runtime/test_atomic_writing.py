@@ -1,0 +1,68 @@
+import os
+
+import pytest
+from ghostnet_runtime.atomic_writing import finished_file, finished_folder, write_text
+from ghostnet_runtime.errors import DataError, OptionError
+
+
+def test_results_appear_when_all_is_done(tmp_path):
+    target = tmp_path / "deep" / "out"
+    with finished_folder(target) as folder:
+        (folder / "below").mkdir()
+        (folder / "below" / "a.txt").write_text("a")
+        assert not target.exists()
+    assert (target / "below" / "a.txt").read_text() == "a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep"]
+
+
+def test_an_error_leaves_the_results_of_before(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt").write_text("before")
+
+    def fail():
+        with finished_folder(tmp_path / "out") as folder:
+            (folder / "a.txt").write_text("half")
+            raise DataError("stop.")
+
+    with pytest.raises(DataError):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "before"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "out").write_text("")
+    with (
+        pytest.raises(OptionError, match="is a file"),
+        finished_folder(tmp_path / "out"),
+    ):
+        pass
+
+
+def test_a_file_is_replaced_whole_and_readable_by_others(tmp_path):
+    target = tmp_path / "new" / "card.json"
+    write_text(target, "first")
+    with finished_file(target) as scratch:
+        assert scratch.suffix == ".json"
+        scratch.write_text("second")
+        assert target.read_text() == "first"
+    assert target.read_text() == "second"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert target.stat().st_mode & 0o777 == 0o666 & ~umask
+    assert [path.name for path in target.parent.iterdir()] == ["card.json"]
+
+
+def test_an_error_leaves_the_file_of_before(tmp_path):
+    target = tmp_path / "card.json"
+    write_text(target, "before")
+
+    def fail():
+        with finished_file(target) as scratch:
+            scratch.write_text("half")
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        fail()
+    assert target.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]

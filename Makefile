@@ -47,6 +47,8 @@ quickstart: install
 lint: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
 
 test: lint
 	$(RUN) -m pytest

@@ -23,7 +23,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["ghostnet_mm", "ghostnet_mm.*"]),
-    package_data={"ghostnet_mm.reporting": ["templates/*.html"]},
+    package_data={
+        "ghostnet_mm": ["py.typed"],
+        "ghostnet_mm.reporting": ["templates/*.html"],
+    },
     install_requires=[
         # In ./runtime: pip install ./runtime .
         f"ghostnet-runtime=={read_version()}",
@@ -73,6 +76,13 @@ setup(
         "litert": ["litert-torch==0.10.0", "ai-edge-litert"],
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
-        "test": ["pytest>=8", "pytest-xdist", "ruff"],
+        "test": [
+            "hypothesis",
+            "import-linter>=2.17",
+            "mypy>=2.4",
+            "pytest>=8",
+            "pytest-xdist",
+            "ruff",
+        ],
     },
 )

@@ -1,20 +1,18 @@
 """Instance and panoptic configs build, train a step and predict masks."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
+from support.shipped_configs import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config
 from ghostnet_mm.configuration.merging import apply_options
 
-FOLDER = Path(__file__).parents[2] / "configs"
 INSTANCE_CONFIGS = [
     FOLDER / f"{name}_ghostnet_coco.py"
     for name in ("mask-rcnn", "rtmdet-ins", "condinst", "solov2-light")
@@ -32,7 +30,7 @@ def _registered():
 
 def build(path):
     """Build a config's model; it predicts what it is unsure of, from few proposals."""
-    cfg = apply_options(read_config(path), Options(backbone_weights="none"))
+    cfg = from_scratch(path)
     test_cfg = cfg.model.test_cfg
     parts = [part for part in (test_cfg, test_cfg.get("rcnn")) if part]
     for part in parts:
@@ -104,15 +102,15 @@ def test_the_panoptic_model_trains_and_predicts_maps():
     for shape, result in zip(SHAPES, predict(model), strict=True):
         ids = result.pred_panoptic_seg.sem_seg
         assert ids.shape == (1, *shape)
-        for one in ids.unique().tolist():
-            label, is_thing = one % 1000, one >= 1000
+        for segment_id in ids.unique().tolist():
+            label, is_thing = segment_id % 1000, segment_id >= 1000
             # Things, the 53 kinds of stuff, and void.
             assert label < 80 if is_thing else 80 <= label <= 133
         assert (ids % 1000 < 133).any()
 
 
 def test_rtmdet_ins_keeps_to_its_budget():
-    cfg = read_config(FOLDER / "rtmdet-ins_ghostnet_coco.py")
+    cfg = as_written(FOLDER / "rtmdet-ins_ghostnet_coco.py")
     with torch.device("meta"):
         model = MODELS.build(cfg.model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -123,7 +121,7 @@ def test_rtmdet_ins_keeps_to_its_budget():
 
 @each_config
 def test_another_family_and_width_fit_every_head(path):
-    cfg = read_config(path)
+    cfg = as_written(path)
     options = {"model.backbone.type": "GhostNetV2", "model.backbone.widen_factor": 0.5}
     # Runs backbone and neck on the meta device, as every tool does first.
     apply_options(cfg, Options(cfg_options=options, backbone_weights="none"))
@@ -149,7 +147,7 @@ def test_coco_root_chooses_the_data(path, monkeypatch):
 
 @each_config
 def test_configs_are_usable_by_mmdet_alone(path):
-    cfg = Config.fromfile(path)
+    cfg = as_written(path)
     assert cfg.custom_imports["imports"] == ["ghostnet_mm"]
     with torch.device("meta"):
         backbone = MODELS.build(copy.deepcopy(cfg.model.backbone))

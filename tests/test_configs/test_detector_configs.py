@@ -1,17 +1,16 @@
 """Every detector config builds, trains a step and predicts, whatever the head."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
 from mmengine.logging import MessageHub
+from support.shipped_configs import FOLDER, as_written, from_scratch
 
-from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config
 from ghostnet_mm.configuration.merging import apply_options
 
@@ -19,7 +18,7 @@ from ghostnet_mm.configuration.merging import apply_options
 MASKS = ("mask-rcnn", "rtmdet-ins", "condinst", "solov2", "panoptic-fpn")
 CONFIGS = [
     path
-    for path in sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
+    for path in sorted(FOLDER.glob("*.py"))
     if path.stem.endswith(("_coco", "_digits")) and not path.stem.startswith(MASKS)
 ]
 COCO_CONFIGS = [path for path in CONFIGS if path.stem.endswith("_coco")]
@@ -51,7 +50,7 @@ def _registered():
 
 
 def build(path):
-    cfg = load_config(path, Options(backbone_weights="none"))
+    cfg = from_scratch(path)
     detector = MODELS.build(cfg.model)
     detector.init_weights()
     return cfg, detector
@@ -91,7 +90,6 @@ def test_trains_a_step_and_predicts(path):
 
 @each_coco_config
 def test_every_head_takes_every_backbone_at_another_width(path):
-    file_cfg = read_config(path)
     # The others differ from one of these in their backbone or width only.
     stands_for_its_head = path.stem.endswith(("_ghostnet_coco", "_ghostnet-nano_coco"))
     families = FAMILIES if stands_for_its_head else ["GhostNet"]
@@ -102,7 +100,7 @@ def test_every_head_takes_every_backbone_at_another_width(path):
             "model.backbone.widen_factor": widen_factor,
         }
         cfg = apply_options(
-            copy.deepcopy(file_cfg),
+            as_written(path),
             # Builds and runs backbone, neck and head on the meta device, as every
             # tool does first.
             Options(cfg_options=assignments, backbone_weights="none"),
@@ -127,7 +125,7 @@ def test_coco_root_chooses_the_data(path, monkeypatch):
 
 @pytest.mark.parametrize("path", OUR_CONFIGS, ids=lambda path: path.stem)
 def test_configs_are_usable_by_mmdet_alone(path):
-    cfg = Config.fromfile(path)
+    cfg = as_written(path)
     assert cfg.custom_imports["imports"] == ["ghostnet_mm"]
     with torch.device("meta"):
         backbone = MODELS.build(cfg.model.backbone)
@@ -137,14 +135,14 @@ def test_configs_are_usable_by_mmdet_alone(path):
 @each_coco_config
 def test_images_are_normalized_as_imagenet_weights_expect(path):
     """The statistics of timm's data configs, in pixel values and in RGB."""
-    preprocessor = read_config(path).model.data_preprocessor
+    preprocessor = as_written(path).model.data_preprocessor
     assert preprocessor.bgr_to_rgb is True
     assert preprocessor.mean == [123.675, 116.28, 103.53]
     assert preprocessor.std == [58.395, 57.12, 57.375]
 
 
 def test_the_main_recipe_is_mmdets_one_times_schedule():
-    cfg = read_config(CONFIGS[0].with_name("retinanet_ghostnet_coco.py"))
+    cfg = as_written(FOLDER / "retinanet_ghostnet_coco.py")
     assert cfg.optim_wrapper.optimizer == dict(
         type="SGD", lr=0.01, momentum=0.9, weight_decay=0.0001
     )
@@ -173,13 +171,9 @@ RATES = {
 
 @pytest.mark.parametrize("start", RATES)
 def test_learning_rates_belong_to_the_batch_they_are_scaled_from(start):
-    paths = [
-        path
-        for path in (Path(__file__).parents[2] / "configs").glob(f"{start}*.py")
-        if "-1.1x" not in path.stem
-    ]
+    paths = [path for path in FOLDER.glob(f"{start}*.py") if "-1.1x" not in path.stem]
     assert paths
     for path in paths:
-        cfg = Config.fromfile(path)
+        cfg = as_written(path)
         rate = cfg.optim_wrapper.optimizer.lr
         assert (rate, cfg.auto_scale_lr.base_batch_size) == RATES[start], path

@@ -171,7 +171,7 @@ def test_the_rate_of_the_v2_recipe_is_timms():
     from timm.scheduler import StepLRScheduler
 
     cfg = load_config(CONFIG_DIR / "classifier_ghostnetv2_imagenet.py")
-    (steps,) = [one for one in cfg.param_scheduler if one.type == "MultiStepLR"]
+    (steps,) = [rule for rule in cfg.param_scheduler if rule.type == "MultiStepLR"]
     assert steps.by_epoch
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.064)
     theirs = StepLRScheduler(optimizer, decay_t=2.4, decay_rate=0.973)

@@ -111,7 +111,7 @@ def export(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.engine.inference.detection import load_detector
     from ghostnet_mm.errors import ExportError
     from ghostnet_mm.export.card.accuracy import labelled_pictures
-    from ghostnet_mm.export.card.card_page import markdown_table
+    from ghostnet_mm.export.card.card_page import formats_table
     from ghostnet_mm.export.card.deploy_card import Tolerances
     from ghostnet_mm.export.export_request import ExportRequest
     from ghostnet_mm.export.exporting import CARD_PAGE, export_detector
@@ -151,7 +151,7 @@ def export(arguments: argparse.Namespace) -> None:
             tolerances=Tolerances(arguments.box_tolerance, arguments.score_tolerance),
         ),
     )
-    print(f"\n{markdown_table(card)}\n")
+    print(f"\n{formats_table(card).markdown()}\n")
     print(f"written to {out_dir}; the whole card: {Path(out_dir) / CARD_PAGE}")
     if card.failures:
         raise ExportError(

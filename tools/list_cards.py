@@ -41,12 +41,12 @@ def list_cards(arguments: argparse.Namespace) -> None:
 
     cards = read_cards(arguments.cards)
     for table in (accuracy_table, latency_table):
-        print("\n".join(table(cards)), end="\n\n")
+        print(table(cards).markdown(), end="\n\n")
     broken = [
-        f"{one['name']} of {card['model']['name']}"
+        f"{exported.name} of {card.model.name}"
         for card in cards
-        for one in card["formats"]
-        if one["failures"]
+        for exported in card.formats
+        if exported.failures
     ]
     if broken:
         raise ExportError(f"Tolerances were not kept by {', '.join(broken)}.")

@@ -1,8 +1,14 @@
 """Train several detectors under one recipe and compare them; see --help."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 DESCRIPTION = """\
 Train each CANDIDATE under one recipe, budget and list of seeds, and write a table, a
@@ -10,7 +16,7 @@ CSV of all runs and a plot of mAP (with its spread over seeds) against parameter
 and measured latency. From a candidate's config only the model is taken; data,
 augmentation, optimizer, schedule and hooks are the recipe's. All backbones start from
 scratch unless a candidate names backbone_weights. Runs that have finished are kept: an
-interrupted comparison goes on where it stopped."""
+interrupted comparison goes on where it stopped, and a run that fails stops no other."""
 EXAMPLES = """\
 examples:
   python tools/compare.py --data-root data/digits --out-dir work_dirs/families \\
@@ -75,20 +81,40 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.comparison.shared_recipe import load_recipe
     from ghostnet_mm.errors import OptionError
     from ghostnet_mm.measuring.detector_complexity import test_size
-    from ghostnet_mm.measuring.machine import describe_machine
 
     if arguments.latency_rounds < 0:
         raise OptionError("--latency-rounds cannot be negative; 0 leaves it out.")
     recipe = load_recipe(arguments.recipe, arguments.data_root, arguments.epochs)
     size = tuple(arguments.size) if arguments.size else test_size(recipe)
-    configs, results = compare(
+    found = compare(
         [parse_candidate(text) for text in arguments.candidates],
         recipe,
         arguments.data_root,
         arguments.seeds,
         arguments.out_dir,
     )
-    costs = measure_costs(configs, size, arguments.latency_rounds)
+    failed = "; ".join(found.failed)
+    if found.results:
+        finished = {run.label: found.configs[run.label] for run in found.results}
+        costs = measure_costs(finished, size, arguments.latency_rounds)
+        notes = how_it_was_made(arguments, recipe, size)
+        notes += [f"Failed and left out: {failed}."] if failed else []
+        print("\n" + write_report(found.results, costs, arguments.out_dir, notes))
+        print(f"written to {arguments.out_dir}: {TABLE_NAME}, {PLOT_NAME}")
+    if failed:
+        raise OptionError(
+            f"{len(found.failed)} of {len(found.failed) + len(found.results)} runs "
+            f"failed: {failed}; see above, correct the cause and repeat the command, "
+            f"finished runs are kept."
+        )
+
+
+def how_it_was_made(
+    arguments: argparse.Namespace, recipe: Config, size: tuple[int, int]
+) -> list[str]:
+    """Return the sentences below the table."""
+    from ghostnet_mm.measuring.machine import describe_machine
+
     epochs = recipe.train_cfg.get("max_epochs", "-")
     notes = [
         f"Recipe {arguments.recipe}, {epochs} epochs, seeds "
@@ -101,8 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"in eager PyTorch, batch 1, without decoding and NMS; "
             f"{describe_machine()}."
         )
-    print("\n" + write_report(results, costs, arguments.out_dir, notes))
-    print(f"written to {arguments.out_dir}: {TABLE_NAME}, {PLOT_NAME}")
+    return notes
 
 
 def main(argv: Sequence[str] | None = None) -> int:

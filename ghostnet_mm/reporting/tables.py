@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabulate import tabulate
@@ -19,15 +19,15 @@ class Table:
     Attributes:
         columns: The heads.
         rows: The cells, as they are shown.
-        text_columns: How many of the first columns hold text and are aligned left; the
-            others hold numbers and are aligned right.
+        text_columns: How many of the first columns hold text and are aligned left, or
+            which columns do, counted from 0; the others are aligned right, as numbers.
         meanings: Of cells outside the columns of text, ``good`` or ``bad`` by what
             stands there; a page colors them.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    text_columns: int = 1
+    text_columns: int | Collection[int] = 1
     meanings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -35,7 +35,7 @@ class Table:
         cls,
         columns: Sequence[str],
         rows: Iterable[Sequence[object]],
-        text_columns: int = 1,
+        text_columns: int | Collection[int] = 1,
         meanings: Mapping[str, str] | None = None,
     ) -> Table:
         """Make a table of any values; ``None`` was not measured and shows ``-``.
@@ -72,7 +72,8 @@ class Table:
 
     def is_text(self, column: int) -> bool:
         """Say whether a column holds text, counted from 0."""
-        return column < self.text_columns
+        which = self.text_columns
+        return column < which if isinstance(which, int) else column in which
 
     def meaning(self, column: int, cell: str) -> str:
         """Return what a cell means: ``text``, ``good``, ``bad`` or nothing."""

@@ -40,7 +40,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def print_complexity(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.configuration import Options, load_config
-    from ghostnet_mm.measuring.complexity import format_rows
+    from ghostnet_mm.measuring.complexity import complexity_table
     from ghostnet_mm.measuring.detector_complexity import detector_complexity
 
     cfg = load_config(
@@ -48,8 +48,7 @@ def print_complexity(arguments: argparse.Namespace) -> None:
     )
     size, rows = detector_complexity(cfg, arguments.size)
     print(f"{arguments.config}, one image of {size[0]} x {size[1]} pixels (H x W)")
-    for line in format_rows(rows):
-        print(line)
+    print(complexity_table(rows).markdown())
     print(
         "MACs: multiply-accumulates of convolutions and matrix products; 1 MAC is 2 "
         "FLOPs.\nActivations: output elements of convolutions and linear layers."

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import math
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from ghostnet_mm.model_zoo.config_trial import Trial
 
 DESCRIPTION = """\
 For each CONFIG (by default all of configs/): build the model, train two steps of two
@@ -24,6 +22,10 @@ examples:
   python tools/try_configs.py --data-root data/coco
   python tools/try_configs.py configs/yolox_ghostnet_coco.py --data-root data/coco \\
       --size 256"""
+COLUMNS = (
+    *("config", "params (M)", "GMACs", "losses of two steps", "predictions"),
+    "seconds",
+)
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,67 +52,66 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def try_all(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    import time
     import traceback
     from pathlib import Path
 
     from ghostnet_mm.errors import OptionError, UserError
     from ghostnet_mm.model_zoo import read_metafile
-    from ghostnet_mm.model_zoo.config_trial import try_config
+    from ghostnet_mm.reporting.tables import Table
 
     root = Path(__file__).resolve().parents[1]
-    entries = {Path(one["Config"]).name: one for one in read_metafile(root).models}
-    paths = arguments.configs or sorted((root / "configs").glob("*.py"))
-    failed, notices = [], []
-    print(
-        "| config | params (M) | GMACs | losses of two steps | predictions | seconds |"
+    entries = {
+        Path(entry["Config"]).name: entry for entry in read_metafile(root).models
+    }
+    paths = list(map(Path, arguments.configs)) or sorted(
+        (root / "configs").glob("*.py")
     )
-    print("|---|---:|---:|---|---:|---:|", flush=True)
-    for path in map(Path, paths):
-        started = time.monotonic()
-        try:
-            trial = try_config(path, arguments.data_root, arguments.size)
-            with contextlib.redirect_stdout(io.StringIO()) as said:
-                costs = _costs(entries.get(path.name), root)
-            notices += [f"{path.name}: {line}" for line in said.getvalue().splitlines()]
-            _check(trial)
-        except Exception as error:
-            # The others are still worth a look; this one's traceback goes to stderr.
-            if not isinstance(error, UserError):
-                traceback.print_exc()
-            failed.append(path.name)
-            print(f"| {path.name} | failed: {error} | | | | |", flush=True)
-            continue
-        losses = ", ".join(f"{loss:.3f}" for loss in trial.losses)
-        print(
-            f"| {path.name} | {costs[0]} | {costs[1]} | {losses} "
-            f"| {trial.num_predictions} | {time.monotonic() - started:.0f} s |",
-            flush=True,
-        )
-    # Not between the rows: what loading the configs said would break the table.
-    for notice in notices:
-        print(notice, file=sys.stderr)
+    failed: list[str] = []
+    rows: list[tuple[str | None, ...]] = []
+    try:
+        for index, path in enumerate(paths, start=1):
+            print(f"[{index}/{len(paths)}] {path.name}", file=sys.stderr)
+            try:
+                cells = _tried(path, entries.get(path.name), root, arguments)
+            except Exception as error:
+                # The others are still worth a look.
+                if isinstance(error, UserError):
+                    print(f"failed: {error}", file=sys.stderr)
+                else:
+                    traceback.print_exc()
+                failed.append(path.name)
+                cells = (None, None, "failed", None, None)
+            rows.append((path.name, *cells))
+    finally:
+        # What was tried before an interruption is worth a look too.
+        print(Table.of(COLUMNS, rows).markdown(), flush=True)
     if failed:
         raise OptionError(f"{len(failed)} configs failed: {', '.join(failed)}.")
 
 
-def _costs(entry: dict | None, root: Path) -> tuple[str, str]:
+def _tried(
+    path: Path, entry: dict | None, root: Path, arguments: argparse.Namespace
+) -> tuple[str | None, ...]:
+    """Return the cells of a config that can be trained."""
+    from ghostnet_mm.errors import OptionError
+    from ghostnet_mm.model_zoo.config_trial import try_config
     from ghostnet_mm.model_zoo.measuring import count
 
-    if entry is None:
-        return "-", "-"
-    parameters, macs = count(entry, root)
-    return f"{parameters / 1e6:.2f}", f"{macs / 1e9:.3f}"
-
-
-def _check(trial: Trial) -> None:
-    from ghostnet_mm.errors import OptionError
-
+    started, costs = time.monotonic(), (None, None)
+    # What loading the config says goes to stderr: the table has stdout for itself.
+    with contextlib.redirect_stdout(sys.stderr):
+        trial = try_config(path, arguments.data_root, arguments.size)
+        if entry is not None:
+            parameters, macs = count(entry, root)
+            costs = (f"{parameters / 1e6:.2f}", f"{macs / 1e9:.3f}")
     if trial.without_gradient:
         names = ", ".join(trial.without_gradient[:3])
         raise OptionError(f"no gradient reaches {names}")
     if not all(map(math.isfinite, trial.losses)):
         raise OptionError(f"a loss is not finite: {trial.losses}")
+    losses = ", ".join(f"{loss:.3f}" for loss in trial.losses)
+    seconds = f"{time.monotonic() - started:.0f}"
+    return (*costs, losses, str(trial.num_predictions), seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -84,8 +84,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def detect(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
+    from ghostnet_runtime.picture_results import detect_all
+
     from ghostnet_mm.configuration import Options
-    from ghostnet_mm.engine.inference.detection import detect_all, load_detector
+    from ghostnet_mm.engine.inference.detection import (
+        load_detector,
+        write_panoptic_png,
+    )
 
     detector = load_detector(
         arguments.checkpoint,
@@ -94,12 +99,12 @@ def detect(arguments: argparse.Namespace) -> None:
         arguments.device,
     )
     detect_all(
-        detector,
+        detector.detect,
         arguments.input,
         arguments.out,
         arguments.score_threshold,
         arguments.max_frames,
-        arguments.panoptic_png,
+        keep=write_panoptic_png if arguments.panoptic_png else None,
     )
 
 

@@ -93,8 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     # A damaged file is told in one sentence, and OpenCV's decoders add none.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    from .detect_all import detect_all
     from .detector import Detector
+    from .picture_results import detect_all
 
     try:
         detector = Detector(arguments.model, arguments.threads, arguments.score)

@@ -1,4 +1,4 @@
-"""Goes through a source and writes annotated pictures and one JSON file."""
+"""Detects on a source, and writes annotated pictures and one JSON file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -21,32 +21,51 @@ from .video_writer import VideoWriter
 
 RESULTS_NAME = "detections.json"
 WINDOW = "ghostnet-detect (q ends)"
-Inspect = Callable[[Picture, Path], tuple[dict[str, Any], np.ndarray]]
 
 
-def write_results(
-    inspect: Inspect,
+class Finding(Protocol):
+    """What a model finds in a picture: `Detections`, or a panoptic map."""
+
+    def above(self, score: float) -> Finding:
+        """Return what has this score or a higher one."""
+
+    def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
+        """Draw it on a copy of the picture, (H, W, 3) uint8 BGR."""
+
+    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+        """Return a list of ``detections`` or of ``segments``."""
+
+
+Detect = Callable[[np.ndarray], Finding]
+Keep = Callable[[Finding, Path], object]
+
+
+def detect_all(
+    detect: Detect,
     source: str,
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
+    score_threshold: float = 0.3,
     max_frames: int | None = None,
     show: bool = False,
+    keep: Keep | None = None,
 ) -> Path:
-    """Inspect a source, and write annotated pictures or a video, and one JSON file.
+    """Detect on a source, and write annotated pictures or a video, and one JSON file.
 
     The files appear in ``out_dir`` when everything is done; nothing is left behind by
     an error. Ctrl-C ends a video or a camera early and keeps what was done.
 
     Args:
-        inspect: Takes a picture and the folder for further files of its own; returns
-            the picture's entry, with a list of ``detections`` or ``segments``, and the
-            annotated picture.
+        detect: A detector: takes a picture, (H, W, 3) uint8 BGR.
         source: An image, a folder, a video file, or a camera's index.
         out_dir: Where to write.
+        score_threshold: Detections with a lower score are left out.
         max_frames: Stop after so many pictures.
         show: Also show a video or a camera in a window, until ``q`` is pressed.
+        keep: Writes a further file; takes what was found and where the picture goes.
 
     Returns:
-        The JSON file, a list of the entries.
+        The JSON file: a list with an entry for each picture, ``image`` or ``frame``,
+        ``width``, ``height`` and what `Finding.to_json` gives.
 
     Raises:
         OptionError: There is no display, or ``out_dir`` cannot be written.
@@ -64,12 +83,16 @@ def write_results(
         line, results, started = StatusLine(), [], time.monotonic()
         try:
             for picture in pictures:
-                entry, drawn = inspect(picture, folder)
-                results.append(entry)
+                found = detect(picture.pixels).above(score_threshold)
+                target = folder / picture.file_name
+                if keep is not None:
+                    keep(found, target)
+                drawn = found.plot(picture.pixels)
+                results.append({**_header(picture), **found.to_json()})
                 if writer is not None:
                     writer.write(drawn)
                 else:
-                    write_image(folder / str(picture.name), drawn)
+                    write_image(target, drawn)
                 if line.is_due() or len(results) in (max_frames, pictures.total):
                     line.show(_progress(len(results), pictures, max_frames, started))
                 if len(results) == max_frames or (show and _is_ended(drawn)):
@@ -86,8 +109,8 @@ def write_results(
             json.dumps(results, indent=1), encoding="utf-8"
         )
     line.clear()
-    kind = "segments" if any("segments" in one for one in results) else "detections"
-    count = sum(len(one[kind]) for one in results)
+    kind = "segments" if any("segments" in entry for entry in results) else "detections"
+    count = sum(len(entry[kind]) for entry in results)
     rate = len(results) / max(time.monotonic() - started, 1e-9)
     target = Path(out_dir).expanduser() / RESULTS_NAME
     print(
@@ -120,6 +143,12 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     """Write a picture (H, W, 3) uint8 BGR, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pixels)
+
+
+def _header(picture: Picture) -> dict[str, Any]:
+    height, width = picture.pixels.shape[:2]
+    key = "frame" if isinstance(picture.name, int) else "image"
+    return {key: picture.name, "width": width, "height": height}
 
 
 def _is_ended(drawn: np.ndarray) -> bool:

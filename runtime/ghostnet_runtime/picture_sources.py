@@ -34,6 +34,11 @@ class Picture:
     name: str | int
     pixels: np.ndarray
 
+    @property
+    def file_name(self) -> str:
+        """Of files that belong to the picture."""
+        return f"frame_{self.name:06d}" if isinstance(self.name, int) else self.name
+
 
 class ImageFiles:
     """An image, or every image below a folder.

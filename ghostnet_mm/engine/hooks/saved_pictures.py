@@ -11,7 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ...errors import OptionError
-from ...evaluation.shown_objects import draw_shown, shown_in
+from ...evaluation.predictions import found_in
 
 
 @HOOKS.register_module()
@@ -45,8 +45,7 @@ class SavePictures(Hook):
                     f"--show-dir {self.folder} is the folder of the pictures "
                     "themselves; name another."
                 )
-            picture = draw_shown(
-                cv2.imread(sample.img_path), shown_in(sample), classes, self.threshold
-            )
+            found = found_in(sample, classes).above(self.threshold)
+            picture = found.plot(cv2.imread(sample.img_path))
             self.folder.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(target), picture)

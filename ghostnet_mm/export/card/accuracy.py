@@ -10,13 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from ghostnet_runtime import Detections
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ...errors import DataError, OptionError
-from ...evaluation.shown_objects import Boxes
 from ...evaluation.without_prints import without_prints
 
 
@@ -99,7 +99,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
 
 def coco_scores(
     pictures: LabelledPictures,
-    detect: Callable[[np.ndarray], Boxes],
+    detect: Callable[[np.ndarray], Detections],
     after_each: Callable[[int], object] = lambda done: None,
 ) -> dict[str, float]:
     """Run a detector over labelled pictures and compute COCO's scores.
@@ -146,7 +146,7 @@ def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
 
 
 def _as_mmdet_sample(
-    found: Boxes, image_id: int, shape: tuple[int, int]
+    found: Detections, image_id: int, shape: tuple[int, int]
 ) -> dict[str, Any]:
     instances = dict(
         bboxes=torch.as_tensor(found.boxes),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from ghostnet_runtime import Detections
-from ghostnet_runtime.picture_results import Finding, write_image
+from ghostnet_runtime.picture_results import Finding
+from ghostnet_runtime.picture_writing import write_picture
 from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
@@ -119,4 +120,4 @@ def write_panoptic_png(found: Finding, target: Path) -> None:
             "their masks are in the JSON file."
         )
     path = target.with_name(f"{target.name}.panoptic.png")
-    write_image(path, coco_png(found.ids, len(found.names)))
+    write_picture(path, coco_png(found.ids, len(found.names)))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 DESCRIPTION = """\
 Run a trained detector on INPUT: an image, a folder of images, a video file, or the
 index of a camera. Writes annotated pictures (or a video) and detections.json to the
-output folder when all is done. Ctrl-C ends a video or a camera and keeps the result."""
+output folder as it goes: whatever ends a run, what is finished stays. Exit status 1
+says that some pictures could not be read; the JSON file names them too."""
 
 EXAMPLES = """\
 examples:
@@ -21,7 +22,9 @@ detections.json is a list with one entry per picture:
 (a video has "frame": 0, 1, ... instead of "image"). A model with masks adds to each
 detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE. A
 panoptic model has instead of the detections "segments":
-    [{"id": 1002, "class": "car", "label": 2, "is_thing": true, "area": 5300}]."""
+    [{"id": 1002, "class": "car", "label": 2, "is_thing": true, "area": 5300}].
+A picture that could not be read has instead {"image": "broken.jpg", "error": "..."},
+and several frames in a row {"frame": 20, "frames": 3, "error": "..."}."""
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -82,10 +85,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def detect(arguments: argparse.Namespace) -> None:
-    """Do what the command line asks."""
+def detect(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; 1 says that pictures are missing."""
+    from ghostnet_runtime.picture_results import detect_all
+
     from ghostnet_mm.configuration import Options
-    from ghostnet_mm.engine.inference.detection import detect_all, load_detector
+    from ghostnet_mm.engine.inference.detection import (
+        load_detector,
+        write_panoptic_png,
+    )
 
     detector = load_detector(
         arguments.checkpoint,
@@ -93,14 +101,15 @@ def detect(arguments: argparse.Namespace) -> None:
         Options.from_arguments(arguments),
         arguments.device,
     )
-    detect_all(
-        detector,
+    results = detect_all(
+        detector.detect,
         arguments.input,
         arguments.out,
         arguments.score_threshold,
         arguments.max_frames,
-        arguments.panoptic_png,
+        keep=write_panoptic_png if arguments.panoptic_png else None,
     )
+    return 1 if results.missing else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

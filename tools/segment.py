@@ -7,7 +7,8 @@ from collections.abc import Sequence
 DESCRIPTION = """\
 Run a trained segmentor on INPUT: an image or a folder of images. For each picture
 street.jpg the output folder gets street.jpg.png, tinted by class with a legend, and
-street.jpg.labels.png, whose grey values are the labels."""
+street.jpg.labels.png, whose grey values are the labels. Exit status 1 says that some
+pictures could not be read; they are named at the end."""
 
 EXAMPLES = """\
 examples:
@@ -53,8 +54,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def segment(arguments: argparse.Namespace) -> None:
-    """Do what the command line asks."""
+def segment(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; 1 says that pictures are missing."""
     from ghostnet_mm.configuration import Options
     from ghostnet_mm.engine.inference.segmentation import load_segmentor, segment_all
 
@@ -64,7 +65,8 @@ def segment(arguments: argparse.Namespace) -> None:
         Options.from_arguments(arguments),
         arguments.device,
     )
-    segment_all(segmentor, arguments.input, arguments.out)
+    report = segment_all(segmentor, arguments.input, arguments.out)
+    return 1 if report.missing else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

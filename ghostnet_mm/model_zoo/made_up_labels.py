@@ -5,7 +5,7 @@ from typing import Any
 
 import cv2
 import torch
-from ghostnet_runtime.picture_sources import read_image
+from ghostnet_runtime.picture_reading import read_picture
 from mmengine.config import Config
 
 from ..errors import DataError
@@ -36,7 +36,7 @@ def made_up_batch(
     crop = preprocessor.get("size") or (DEFAULT_SIZE, DEFAULT_SIZE)
     height, width = (size, size) if size is not None else crop
     inputs = [
-        torch.from_numpy(cv2.resize(read_image(file), (width, height)))
+        torch.from_numpy(cv2.resize(read_picture(file)[0], (width, height)))
         .permute(2, 0, 1)
         .contiguous()
         for file in files

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from ghostnet_runtime.picture_sources import read_image
+from ghostnet_runtime import Detections
+from ghostnet_runtime.picture_reading import read_picture
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ...errors import DataError, OptionError
-from ...evaluation.shown_objects import Boxes
 from ...evaluation.without_prints import without_prints
 
 
@@ -46,7 +46,8 @@ class LabelledPictures:
         Raises:
             DataError: A picture cannot be read.
         """
-        yield from map(read_image, map(Path, self.paths))
+        for path in self.paths:
+            yield read_picture(Path(path))[0]
 
 
 def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures:
@@ -87,7 +88,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
 
 def coco_scores(
     pictures: LabelledPictures,
-    detect: Callable[[np.ndarray], Boxes],
+    detect: Callable[[np.ndarray], Detections],
     after_each: Callable[[int], object] = lambda done: None,
 ) -> dict[str, float]:
     """Run a detector over labelled pictures and compute COCO's scores.
@@ -110,7 +111,7 @@ def coco_scores(
     for done, (image_id, path) in enumerate(
         zip(pictures.image_ids, pictures.paths, strict=True), start=1
     ):
-        pixels = read_image(Path(path))
+        pixels, _ = read_picture(Path(path))
         metric.process(
             {}, [_as_mmdet_sample(detect(pixels), image_id, pixels.shape[:2])]
         )
@@ -134,7 +135,7 @@ def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
 
 
 def _as_mmdet_sample(
-    found: Boxes, image_id: int, shape: tuple[int, int]
+    found: Detections, image_id: int, shape: tuple[int, int]
 ) -> dict[str, Any]:
     instances = dict(
         bboxes=torch.as_tensor(found.boxes),

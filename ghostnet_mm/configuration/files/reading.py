@@ -15,6 +15,7 @@ from ...shipped_configs import (
     shipped_names,
 )
 from ..console import tell
+from .new_style import is_new_style, with_named_parts
 
 
 def read_config(path: str | Path) -> Config:
@@ -39,6 +40,8 @@ def read_config(path: str | Path) -> Config:
         )
     try:
         cfg = Config.fromfile(str(path))
+        if is_new_style(cfg):
+            cfg = with_named_parts(cfg)
     except UserError:
         raise
     except FileNotFoundError as error:

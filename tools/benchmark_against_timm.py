@@ -147,7 +147,7 @@ def benchmark_training(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables and return the exit status."""
     arguments = parse_arguments(argv)
-    from installation import exit_unless_installed
+    from door import exit_unless_installed
 
     exit_unless_installed()
     import timm

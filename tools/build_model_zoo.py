@@ -111,7 +111,7 @@ def build(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit status."""
     arguments = parse_arguments(argv)  # before the slow imports: --help is instant
-    from installation import exit_unless_installed
+    from door import exit_unless_installed
 
     exit_unless_installed()
     from ghostnet_mm.configuration.command_line import run_tool

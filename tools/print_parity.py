@@ -31,7 +31,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
     arguments = parse_arguments(argv)
-    from installation import exit_unless_installed
+    from door import exit_unless_installed
 
     exit_unless_installed()
     import torch

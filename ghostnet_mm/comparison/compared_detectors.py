@@ -4,11 +4,11 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..configuration.options import parse_assignments
 from ..errors import OptionError
+from ..shipped_configs import config_name
 
 WEIGHTS_KEY = "backbone_weights"
 UNFIT_FOR_A_FOLDER = re.compile(r"[^\w.+-]+")
@@ -54,7 +54,7 @@ def parse_candidate(text: str) -> ComparedDetector:
         raise OptionError("A candidate is empty; give [LABEL=]CONFIG [KEY=VALUE ...].")
     label, equals, config = words[0].partition("=")
     if not equals:
-        label, config = Path(words[0]).stem, words[0]
+        label, config = config_name(words[0]), words[0]
     if not label or not config:
         raise OptionError(f"{words[0]!r} is not LABEL=CONFIG.")
     settings = parse_assignments(words[1:]) if words[1:] else {}

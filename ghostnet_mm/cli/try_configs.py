@@ -55,10 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.shipped_configs import shipped_root
 
     root = shipped_root()
-    models = read_metafile(root).models
-    entries = {Path(entry["Config"]).name: entry for entry in models}
-    shipped = (root / entry["Config"] for entry in models)
-    paths = list(map(find_config, arguments.configs)) or sorted(shipped)
+    entries = {
+        Path(model["Config"]).name: model for model in read_metafile(root).models
+    }
+    shipped = sorted((root / "configs").glob("*.py"))
+    paths = list(map(find_config, arguments.configs)) or shipped
     failed: list[str] = []
     rows: list[tuple[str | None, ...]] = []
     try:

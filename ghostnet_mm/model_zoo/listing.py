@@ -8,6 +8,7 @@ from typing import Any
 from ..reporting.tables import Table
 from ..shipped_configs import config_name
 from .metafile import Metafile
+from .tables import published, shown_costs
 
 COLUMNS = (
     "config",
@@ -40,23 +41,9 @@ def list_configs(metafile: Metafile, words: str = "") -> dict[str, Table]:
 
 
 def _row(entry: dict[str, Any]) -> tuple[str | None, ...]:
-    facts = entry["Metadata"]
-    height, width = facts["Input Size"]
-    published = [
-        f"{value} {metric}"
-        for result in entry.get("Results") or ()
-        for metric, value in result["Metrics"].items()
-    ]
     return (
         config_name(Path(entry["Config"]).name),
-        facts["Backbone"],
-        f"{height} x {width}",
-        _in_units(facts.get("Parameters"), 1e6, 2),
-        _in_units(facts.get("MACs"), 1e9, 3),
-        _in_units(facts.get("CPU Latency (ms)"), 1, 1),
-        "; ".join(published) or None,
+        entry["Metadata"]["Backbone"],
+        *shown_costs(entry),
+        "; ".join(score for score, _ in published(entry)) or None,
     )
-
-
-def _in_units(value: float | None, unit: float, digits: int) -> str | None:
-    return None if value is None else f"{value / unit:.{digits}f}"

@@ -66,29 +66,35 @@ def _table(models: Sequence[Mapping[str, Any]], short: bool) -> Table:
 
 
 def _row(model: Mapping[str, Any], short: bool) -> tuple[str | None, ...]:
-    facts = model["Metadata"]
-    height, width = facts["Input Size"]
+    recipe = () if short else (model["Metadata"]["Recipe"],)
     link = model["Config"] if short else f"../{model['Config']}"
     return (
         f"[`{Path(model['Config']).name}`]({link})",
-        facts["Backbone"],
-        *(() if short else (facts["Recipe"],)),
-        f"{height} x {width}",
-        _number(facts.get("Parameters"), 1e6, 2),
-        _number(facts.get("MACs"), 1e9, 3),
-        _number(facts.get("CPU Latency (ms)"), 1, 1),
-        _published(model),
+        model["Metadata"]["Backbone"],
+        *recipe,
+        *shown_costs(model),
+        "; ".join(f"{score} ({source})" for score, source in published(model)) or None,
     )
 
 
-def _number(value: float | None, unit: float, digits: int) -> str | None:
-    return None if value is None else f"{value / unit:.{digits}f}"
+def shown_costs(model: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Return input size, parameters, multiply-accumulates and latency of an entry."""
+    facts = model["Metadata"]
+    height, width = facts["Input Size"]
+    numbers = (("Parameters", 1e6, 2), ("MACs", 1e9, 3), ("CPU Latency (ms)", 1, 1))
+    return (
+        f"{height} x {width}",
+        *(
+            None if facts.get(name) is None else f"{facts[name] / unit:.{digits}f}"
+            for name, unit, digits in numbers
+        ),
+    )
 
 
-def _published(model: Mapping[str, Any]) -> str | None:
-    shown = [
-        f"{value} {metric} ({result['Source']})"
+def published(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what others report for an entry, each with its source."""
+    return [
+        (f"{value} {metric}", result["Source"])
         for result in model.get("Results") or ()
         for metric, value in result["Metrics"].items()
     ]
-    return "; ".join(shown) or None

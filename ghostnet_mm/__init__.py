@@ -34,10 +34,12 @@ repair_openmmlab()
 install_safe_loading()
 
 from . import backbones, dense_heads, engine, necks  # noqa: E402
+from .configuration.files.shipped_bases import install_shipped_bases  # noqa: E402
 from .layers import ghost_batch_norm  # noqa: E402, F401
 from .openmmlab_compat.dense_head_predictions import repair_dense_head_predictions  # noqa: E402
 from .version import __version__  # noqa: E402
 
 repair_dense_head_predictions()
+install_shipped_bases()
 
 __all__ = ["__version__", "backbones", "dense_heads", "engine", "necks"]

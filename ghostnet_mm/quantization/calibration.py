@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import os
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.picture_reading import read_picture
 from ghostnet_runtime.picture_sources import open_source
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ..errors import OptionError
-from ..export.card.accuracy import read_picture
 
 
 def calibration_pictures(
@@ -44,4 +45,4 @@ def calibration_pictures(
     # Not the first ones: folders are often sorted by scene.
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)
     paths = (dataset.get_data_info(int(index))["img_path"] for index in chosen)
-    return [read_picture(path) for path in paths]
+    return [read_picture(Path(path))[0] for path in paths]

@@ -1,7 +1,6 @@
 """Any mix of detectors, timed side by side, and told in a table, CSV and plots."""
 
 import csv
-import json
 import multiprocessing
 import types
 
@@ -12,6 +11,7 @@ import torch
 from mmdet.apis import inference_detector
 from mmdet.utils import register_all_modules
 from support.running_tools import TINY
+from support.sample_cards import sample_card, sample_format
 
 from ghostnet_mm.benchmarking import (
     Benchmark,
@@ -263,31 +263,20 @@ def test_without_scores_there_is_no_column_and_no_plot(tmp_path):
 
 
 def test_scores_are_found_where_they_are(tmp_path):
-    candidates = [
-        Candidate("v1", "v1.py"),
-        Candidate("pth", "out/epoch_5.pth"),
-        Candidate("onnx", "exported/digits.onnx"),
-    ]
+    candidates = [Candidate("v1", "v1.py"), Candidate("onnx", "exported/digits.onnx")]
     runs = tmp_path / "runs.csv"
     runs.write_text(
         "model,seed,seconds,coco/bbox_mAP,coco/bbox_mAP_50\n"
         "v1,0,60,0.25,0.4\nv1,1,60,,\nother,0,60,0.9,0.9\n"
     )
     card = tmp_path / "card.json"
-    content = {
-        "format": "ghostnet_mm.deploy_card/1",
-        "model": {"checkpoint": "work_dirs/epoch_5.pth"},
-        "pytorch": {"bbox_mAP": 0.333},
-        "formats": [
-            {"name": "onnx", "file": "digits.onnx", "metrics": {"bbox_mAP": 0.332}},
-            {"name": "ncnn", "file": "digits.ncnn.param", "metrics": {}},
-        ],
-    }
-    card.write_text(json.dumps(content))
+    sample_card(
+        sample_format(file="digits.onnx", metrics={"bbox_mAP": 0.332}),
+        sample_format("ncnn", file="digits.ncnn.param", metrics={}),
+    ).write_json(card)
     assert collect_scores([str(runs), str(card)], candidates) == {
         # A run that found nothing has no score: that is 0.
         "v1": [0.25, 0.0],
-        "pth": [0.333],
         "onnx": [0.332],
     }
     assert collect_scores(["v1=0.3"], candidates) == {"v1": [0.3]}

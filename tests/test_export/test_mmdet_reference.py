@@ -15,7 +15,6 @@ from support.random_detectors import PICTURES, build, images, samples
 
 from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
 from ghostnet_mm.errors import OptionError
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export.card.agreement import detection_agreement
 from ghostnet_mm.export.card.mmdet_reference import (
     StableSorts,
@@ -65,12 +64,7 @@ def graph_as_file(detector, size=None):
     text = json.dumps(description)
     backend = DescribedBackend(text, Path("graph.json"), compute)
     runtime = ghostnet_runtime.Detector.of_backend(backend)
-
-    def detect(pixels):
-        found = runtime(pixels)
-        return Boxes(found.boxes, found.labels, found.scores)
-
-    return description, detect
+    return description, runtime
 
 
 def fixed_input(description):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from ghostnet_runtime import Detections
 
 from ...engine.inference.detection import Detector
-from ...evaluation.shown_objects import Boxes
 from ...measuring.latency import Timing, alternating_times
 from ..exported_detector import ExportedDetector
 from ..graph.detection_graph import DetectionGraph
@@ -118,7 +118,7 @@ def agreements_with_mmdet(
         exported: Files by name.
         pictures: (H, W, 3) uint8 BGR.
     """
-    expected: dict[Size, list[Boxes]] = {
+    expected: dict[Size, list[Detections]] = {
         size: [one.detect(pixels) for pixels in pictures]
         for size, one in references.items()
     }
@@ -131,7 +131,7 @@ def agreements_with_mmdet(
 
 
 def scores_of_all(
-    detectors: Mapping[str, Callable[[np.ndarray], Boxes]],
+    detectors: Mapping[str, Callable[[np.ndarray], Detections]],
     pictures: LabelledPictures,
     after_each: Callable[[str, int], object],
 ) -> dict[str, dict[str, float]]:

@@ -26,7 +26,13 @@ from ..graph.detection_graph import DetectionGraph
 from ..graph.resizing import mmdet_feeds_otherwise
 from ..model_files import model_files
 from .agreement import DetectionAgreement, Difference
-from .deploy_card import DeployCard, ExportedFormat, Latency, broken_tolerances
+from .deploy_card import (
+    DeployCard,
+    ExportedFormat,
+    ExportedModel,
+    Latency,
+    broken_tolerances,
+)
 from .first_divergence import Divergence, first_divergence
 from .format_measuring import (
     PYTORCH,
@@ -100,14 +106,14 @@ def measured_card(written: WrittenExport, request: ExportRequest) -> DeployCard:
     measured = _measurements(written, files, request)
     labelled, description = request.labelled, written.description
     return DeployCard(
-        model=dict(
+        model=ExportedModel(
             name=description["name"],
             config=description["source"]["config"],
             classes=len(description["classes"]),
             input="x".join(
                 str(description["input"][side] or "any") for side in ("height", "width")
             ),
-            parameters=sum(one.numel() for one in written.graph.parameters()),
+            parameters=sum(weights.numel() for weights in written.graph.parameters()),
         ),
         machine=dict(
             machine=describe_machine(),

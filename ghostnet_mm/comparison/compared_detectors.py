@@ -2,20 +2,20 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..configuration.options import parse_assignments
 from ..errors import OptionError
+from ..shipped_configs import config_name
 
 WEIGHTS_KEY = "backbone_weights"
 UNFIT_FOR_A_FOLDER = re.compile(r"[^\w.+-]+")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ComparedDetector:
     """One detector of a comparison.
 
     Attributes:
@@ -37,7 +37,7 @@ class Candidate:
         return UNFIT_FOR_A_FOLDER.sub("-", self.label).strip("-")
 
 
-def parse_candidate(text: str) -> Candidate:
+def parse_candidate(text: str) -> ComparedDetector:
     """Read ``[LABEL=]CONFIG [KEY=VALUE ...]``.
 
     ``backbone_weights=SOURCE`` starts the backbone from weights; other keys are the
@@ -54,7 +54,7 @@ def parse_candidate(text: str) -> Candidate:
         raise OptionError("A candidate is empty; give [LABEL=]CONFIG [KEY=VALUE ...].")
     label, equals, config = words[0].partition("=")
     if not equals:
-        label, config = Path(words[0]).stem, words[0]
+        label, config = config_name(words[0]), words[0]
     if not label or not config:
         raise OptionError(f"{words[0]!r} is not LABEL=CONFIG.")
     settings = parse_assignments(words[1:]) if words[1:] else {}
@@ -65,20 +65,21 @@ def parse_candidate(text: str) -> Candidate:
             f"{', '.join(foreign)} of the candidate {label!r} would have no effect: "
             f"only the model is the candidate's own; change the --recipe instead."
         )
-    return Candidate(label, config, settings, weights)
+    return ComparedDetector(label, config, settings, weights)
 
 
-def refuse_doubles(candidates: Sequence[Candidate]) -> None:
+def refuse_doubles(candidates: Iterable[ComparedDetector]) -> None:
     """Refuse candidates whose runs would share a folder.
 
     Raises:
         OptionError: Two labels are the same, or differ by punctuation alone.
     """
     seen: dict[str, str] = {}
-    for one in candidates:
-        if one.folder in seen:
+    for candidate in candidates:
+        if candidate.folder in seen:
             raise OptionError(
-                f"Two candidates are called {seen[one.folder]!r} and {one.label!r}; "
-                f"give each a label of its own, as in LABEL=CONFIG."
+                f"Two candidates are called {seen[candidate.folder]!r} and "
+                f"{candidate.label!r}; give each a label of its own, as in "
+                f"LABEL=CONFIG."
             )
-        seen[one.folder] = one.label
+        seen[candidate.folder] = candidate.label

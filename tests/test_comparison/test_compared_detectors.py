@@ -2,12 +2,16 @@
 
 import pytest
 
-from ghostnet_mm.comparison.candidates import Candidate, parse_candidate, refuse_doubles
+from ghostnet_mm.comparison.compared_detectors import (
+    ComparedDetector,
+    parse_candidate,
+    refuse_doubles,
+)
 from ghostnet_mm.errors import OptionError
 
 
 def test_a_bare_config_is_labelled_by_its_file():
-    assert parse_candidate("configs/retinanet_ghostnet_coco.py") == Candidate(
+    assert parse_candidate("configs/retinanet_ghostnet_coco.py") == ComparedDetector(
         "retinanet_ghostnet_coco", "configs/retinanet_ghostnet_coco.py"
     )
 
@@ -41,6 +45,8 @@ def test_settings_that_the_recipe_would_override_are_refused():
 
 def test_labels_that_would_share_a_folder_are_refused():
     with pytest.raises(OptionError, match="label of its own"):
-        refuse_doubles([Candidate("a b", "x.py"), Candidate("a, b", "y.py")][:2] * 2)
+        refuse_doubles([ComparedDetector("a b", "x.py")] * 2)
     with pytest.raises(OptionError, match="label of its own"):
-        refuse_doubles([Candidate("a b", "x.py"), Candidate("a-b", "y.py")])
+        refuse_doubles(
+            [ComparedDetector("a b", "x.py"), ComparedDetector("a-b", "y.py")]
+        )

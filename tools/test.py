@@ -63,13 +63,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def test(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.configuration import Options, prepare_run
     from ghostnet_mm.engine.run import run_testing
 
     options = Options.from_arguments(arguments)
+    run = prepare_run(arguments.config, options, training=False)
     run_testing(
-        load_config(arguments.config, options, training=False),
+        run.cfg,
         arguments.checkpoint,
+        model=run.model,
         out=arguments.out,
         show_dir=arguments.show_dir,
         score_threshold=arguments.score_threshold,

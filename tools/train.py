@@ -151,10 +151,11 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.configuration import Options, prepare_run
     from ghostnet_mm.engine.run import run_training
 
-    run_training(load_config(arguments.config, Options.from_arguments(arguments)))
+    run = prepare_run(arguments.config, Options.from_arguments(arguments))
+    run_training(run.cfg, run.model)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from mmdet.registry import DATASETS
 from mmengine.runner import find_latest_checkpoint
 
 from ...configuration import Options
-from ...configuration.data.detection_checks import check_data
+from ...configuration.data.checks import check_data
 from ...datasets.wrappers import datasets_of
 from ...errors import CheckpointError, OptionError
 from ...evaluation.detection_grid import write_detector_grid

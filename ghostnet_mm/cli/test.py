@@ -55,13 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.configuration import Options, prepare_run
     from ghostnet_mm.engine.run import run_testing
 
     options = Options.from_arguments(arguments)
+    prepared = prepare_run(arguments.config, options, training=False)
     run_testing(
-        load_config(arguments.config, options, training=False),
+        prepared.cfg,
         arguments.checkpoint,
+        model=prepared.model,
         out=arguments.out,
         show_dir=arguments.show_dir,
         score_threshold=arguments.score_threshold,

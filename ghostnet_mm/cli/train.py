@@ -146,7 +146,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.configuration import Options, prepare_run
     from ghostnet_mm.engine.run import run_training
 
-    run_training(load_config(arguments.config, Options.from_arguments(arguments)))
+    prepared = prepare_run(arguments.config, Options.from_arguments(arguments))
+    run_training(prepared.cfg, model=prepared.model)

@@ -16,7 +16,7 @@ from mmengine.config import Config
 
 from ..configuration.command_line import run_tool
 from ..configuration.console import tell
-from ..configuration.data.detection_checks import check_data
+from ..configuration.data.checks import check_data
 from ..configuration.files.reading import read_config
 from ..engine.run import run_training
 from ..errors import OptionError

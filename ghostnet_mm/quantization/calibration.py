@@ -13,6 +13,7 @@ from ghostnet_runtime.picture_sources import open_source
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
 
 
@@ -32,14 +33,12 @@ def calibration_pictures(
     """
     if images is not None:
         return [one.pixels for one in islice(open_source(images), count)]
-    dataset_cfg = (cfg.get("train_dataloader") or {}).get("dataset")
-    if dataset_cfg is None:
+    if cfg.get("train_dataloader") is None:
         raise OptionError(
             "The config has no training split to calibrate with; pass --images DIR."
         )
-    while "dataset" in dataset_cfg:  # such as mosaics of another dataset
-        dataset_cfg = dataset_cfg["dataset"]
-    dataset_cfg = copy.deepcopy(dict(dataset_cfg))
+    _, innermost = next(datasets_of(cfg, "train"))  # mosaics are of another dataset
+    dataset_cfg = copy.deepcopy(dict(innermost))
     dataset_cfg.update(pipeline=[], test_mode=True)
     dataset = DATASETS.build(dataset_cfg)
     # Not the first ones: folders are often sorted by scene.

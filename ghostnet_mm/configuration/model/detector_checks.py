@@ -2,8 +2,8 @@
 
 mmdet does not compare the strides of the maps with the strides of the anchors: taking
 other maps from the backbone without saying so to the head trains a detector whose
-anchors are in the wrong places. That is checked here, besides that the model can be
-built at all and that backbone, neck and dense heads take each other's channels.
+anchors are in the wrong places. That is checked here, besides that backbone, neck and
+dense heads take each other's channels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,28 +13,28 @@ import torch
 from torch import nn
 
 from ...errors import OptionError
-from .building import build_on_meta
-from .detection_channels import image_channels
+from .backbone_channels import image_channels
 
 PROBE_SIZE = 512
 DENSE_HEADS = ("bbox_head", "rpn_head")
 _GENERATOR = {True: "anchor_generator.strides", False: "strides"}
 
 
-def check_model(model: Mapping[str, Any]) -> nn.Module:
-    """Build the detector on the meta device and compare the strides it states.
+def check_detector(detector: nn.Module, model: Mapping[str, Any]) -> None:
+    """Compare the strides and channels that a detector's parts state.
 
-    Returns:
-        The detector without weights, for its parameter names and shapes.
+    Args:
+        detector: The detector; where its tensors are not on the meta device, nothing is
+            compared.
+        model: Its config.
 
     Raises:
-        OptionError: The detector cannot be built, or a head expects maps of other
-            strides or channels than the neck returns.
+        OptionError: A head expects maps of other strides or channels than the neck
+            returns.
     """
-    detector = build_on_meta(model, "model")
     maps = _returned_maps(detector, image_channels(model.get("backbone") or {}))
     if maps is not None:
-        returned = [round(PROBE_SIZE / one.shape[-1]) for one in maps]
+        returned = [round(PROBE_SIZE / level.shape[-1]) for level in maps]
         for place, expected, all_levels in _expected_strides(detector):
             seen = returned if all_levels else returned[: len(expected)]
             if _differ(seen, expected):
@@ -44,14 +44,13 @@ def check_model(model: Mapping[str, Any]) -> nn.Module:
                     f"model.backbone.out_indices or model.neck.num_outs."
                 )
         _run_dense_heads(detector, maps)
-    return detector
 
 
 def _differ(seen: Sequence[int], expected: Sequence[int]) -> bool:
     """Whether strides differ; SSD's odd ones are quotients of its own image size."""
     return len(seen) != len(expected) or any(
-        one != stated
-        for one, stated in zip(seen, expected, strict=True)
+        found != stated
+        for found, stated in zip(seen, expected, strict=True)
         if stated & (stated - 1) == 0
     )
 
@@ -82,7 +81,7 @@ def _returned_maps(
         return None
     if not isinstance(maps, (list, tuple)):
         maps = (maps,)
-    if not all(isinstance(one, torch.Tensor) and one.dim() == 4 for one in maps):
+    if not all(isinstance(level, torch.Tensor) and level.dim() == 4 for level in maps):
         return None
     return tuple(maps)
 
@@ -99,10 +98,11 @@ def _run_dense_heads(detector: nn.Module, maps: tuple[torch.Tensor, ...]) -> Non
         # Heads of other kinds want other arguments; only channels are judged here.
         except Exception as error:
             if _is_about_channels(error):
+                channels = [level.shape[1] for level in maps]
                 raise OptionError(
-                    f"model.{name} does not take maps of "
-                    f"{[one.shape[1] for one in maps]} channels, which the backbone "
-                    f"and neck return; check the in_channels of model.{name}."
+                    f"model.{name} does not take maps of {channels} channels, which "
+                    f"the backbone and neck return; check the in_channels of "
+                    f"model.{name}."
                 ) from error
 
 
@@ -122,12 +122,16 @@ def _expected_strides(detector: nn.Module) -> list[tuple[str, list[int], bool]]:
         generator = getattr(head, "prior_generator", None)
         strides = getattr(generator, "strides", None)
         if isinstance(strides, Sequence) and strides:
-            plain = [one[0] if isinstance(one, Sequence) else one for one in strides]
+            # Strides of two directions are pairs.
+            plain = [
+                stride[0] if isinstance(stride, Sequence) else stride
+                for stride in strides
+            ]
             place = f"model.{name}.{_GENERATOR[hasattr(generator, 'base_anchors')]}"
-            expected.append((place, [int(one) for one in plain], True))
+            expected.append((place, [int(stride) for stride in plain], True))
     extractor = getattr(getattr(detector, "roi_head", None), "bbox_roi_extractor", None)
     strides = getattr(extractor, "featmap_strides", None)
     if isinstance(strides, Sequence) and strides:
         place = "model.roi_head.bbox_roi_extractor.featmap_strides"
-        expected.append((place, [int(one) for one in strides], False))
+        expected.append((place, [int(stride) for stride in strides], False))
     return expected

@@ -150,4 +150,4 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.engine.run import run_training
 
     prepared = prepare_run(arguments.config, Options.from_arguments(arguments))
-    run_training(prepared.cfg, model=prepared.model)
+    run_training(prepared.cfg, prepared.model)

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from ghostnet_runtime import Detections
 from ghostnet_runtime.drawing import FONT
+from ghostnet_runtime.picture_reading import read_picture
+from ghostnet_runtime.picture_writing import write_picture
 
 from ..errors import DataError
 from .ground_truth import true_objects, true_panoptic_map
@@ -74,21 +76,18 @@ def write_grid(
     score_threshold: float = 0.3,
     columns: int = 2,
 ) -> Path:
-    """Write :func:`draw_grid` to a PNG file and return its path.
+    """Write :func:`draw_grid` to a picture file and return its path.
 
     Raises:
         DataError: There is no entry, or the file cannot be written.
     """
-    path = Path(path)
-    _, encoded = cv2.imencode(".png", draw_grid(entries, score_threshold, columns))
+    grid = draw_grid(entries, score_threshold, columns)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
+        return write_picture(Path(path), grid)
     except OSError as error:
         raise DataError(
             f"The picture grid cannot be written to {path} ({error.strerror})."
         ) from error
-    return path
 
 
 def write_detector_grid(
@@ -104,7 +103,7 @@ def write_detector_grid(
     Args:
         detector: An mmdet detector; put into eval mode for the run.
         dataset: An mmdet dataset with a test pipeline that keeps the annotations.
-        path: The PNG file.
+        path: The file, such as a PNG.
         num_images: How many images, spread evenly over the dataset.
         score_threshold: Detections with a lower score are left out.
         indices: The images to show, instead of ``num_images``.
@@ -138,9 +137,7 @@ def _entry(
 ) -> GridEntry:
     # Straight from the annotation, so that the truth shown is not what a pipeline made
     # of it; detections are in the pixels of the original image too.
-    image = cv2.imread(info["img_path"], cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"The image {info['img_path']} cannot be read.")
+    image, _ = read_picture(Path(info["img_path"]))
     if isinstance(found, PanopticMap):
         truth = true_panoptic_map(info, len(metainfo["thing_classes"]), found.names)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ from types import TracebackType
 from typing import BinaryIO
 
 from .errors import OptionError
+
+# What a disk says that takes no more: full, a quota or a largest size reached.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -71,7 +75,7 @@ def finished_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     name in ``target`` are replaced, others stay.
 
     Raises:
-        OptionError: ``target`` is a file, or cannot be made.
+        OptionError: ``target`` is a file, or cannot be made, or the disk is full.
     """
     target = Path(target).expanduser()
     nearest = check_folder(target)
@@ -91,6 +95,13 @@ def finished_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
                 final.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, final)
         _sync(target)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OptionError(
+            f"The output {target} cannot be written ({error.strerror}); make room, or "
+            f"name another folder."
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -104,8 +115,12 @@ def check_folder(target: Path) -> Path:
     if target.exists() and not target.is_dir():
         raise OptionError(f"The output {target} is a file; name a folder.")
     nearest = target.resolve()
-    while not nearest.is_dir():
+    while not nearest.exists():
         nearest = nearest.parent
+    if not nearest.is_dir():
+        raise OptionError(
+            f"The output {target} cannot be written: {nearest} is a file."
+        )
     if not os.access(nearest, os.W_OK):
         raise OptionError(f"The output {target} cannot be written: check {nearest}.")
     return nearest

@@ -45,6 +45,26 @@ def test_a_file_is_no_folder(tmp_path):
         pass
 
 
+def test_a_folder_below_a_file_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OptionError, match=r"cannot be written: .*file is a file"),
+        finished_folder(tmp_path / "file" / "below" / "out"),
+    ):
+        raise AssertionError("worked for nothing")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(OSError(28, "No space left on device"), OptionError), (OSError(9, "x"), OSError)],
+)
+def test_only_a_full_disk_is_the_users(tmp_path, error, expected):
+    with pytest.raises(expected) as told, finished_folder(tmp_path / "out"):
+        raise error
+    assert isinstance(told.value, OptionError) == (expected is OptionError)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_is_replaced_whole_and_readable_by_others(tmp_path):
     target = tmp_path / "new" / "card.json"
     write_text(target, "first")

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+from ghostnet_runtime.atomic_writing import finished_folder
 from pycocotools import mask as coco_mask
 
 from ...errors import DataError, OptionError
-from .complete_folder import complete_folder
 from .scenes import (
     SPLITS,
     Scene,
@@ -66,8 +66,9 @@ def make_digits_dataset(
         The dataset's folder.
 
     Raises:
-        OptionError: A count or the size is too small, or the seed is negative.
-        DataError: The folder holds something else, or cannot be written.
+        OptionError: A count or the size is too small, or the seed is negative, or the
+            folder cannot be written.
+        DataError: The folder holds something else.
     """
     for name, value, least in (
         ("num_train", num_train, 1),
@@ -91,7 +92,7 @@ def make_digits_dataset(
         return out_dir
 
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
-    with complete_folder(out_dir, "The digits dataset") as partial:
+    with finished_folder(out_dir) as partial:
         first_image_id = 1
         for split in SPLITS:
             _write_split(

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -33,6 +32,7 @@ from .detector_checkpoint import (
     check_start_weights,
 )
 from .inference.published_classifier import read_tested_weights
+from .own_instances import own_instances
 from .quiet_runner import QuietRunner
 
 UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")
@@ -68,7 +68,11 @@ def run_training(cfg: Config) -> dict[str, float]:
         # The checkpoint brings the backbone's weights; do not ask the network for any.
         _forget_pretrained(cfg.model)
     ask_for_full_table(cfg.get("val_evaluator") or [])
-    with _new_work_dir_removed_on_mistake(cfg.work_dir), _mistakes_told(cfg):
+    with (
+        own_instances(),
+        _new_work_dir_removed_on_mistake(cfg.work_dir),
+        _mistakes_told(cfg),
+    ):
         runner = _build(cfg)
         _introduce(runner, cfg)
         runner.train()
@@ -121,6 +125,7 @@ def run_testing(
         )
     with (
         tempfile.TemporaryDirectory() as scratch,
+        own_instances(),
         _new_work_dir_removed_on_mistake(cfg.work_dir),
         _mistakes_told(cfg),
     ):
@@ -310,8 +315,3 @@ def _mistakes_told(cfg: Config) -> Iterator[None]:
             if mistake is not None:
                 raise mistake from error
         raise
-    finally:
-        # A later run in this process must not log into this one's file.
-        for logger in list(MMLogger._instance_dict.values()):
-            for handler in logger.handlers:
-                handler.flush()

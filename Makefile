@@ -41,7 +41,7 @@ $(PROJECT_DONE): $(REQUIREMENTS_DONE)
 
 # Both wheels, to be installed together: see docs/releasing.md.
 dist: install
-	rm -rf dist
+	rm -rf dist build runtime/build
 	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./runtime
 	@ls -l dist
 

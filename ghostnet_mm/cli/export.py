@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.export.card.accuracy import labelled_pictures
     from ghostnet_mm.export.card.card_page import formats_table
     from ghostnet_mm.export.card.deploy_card import Tolerances
-    from ghostnet_mm.export.export_request import ExportRequest
+    from ghostnet_mm.export.card.export_request import ExportRequest
     from ghostnet_mm.export.exporting import CARD_PAGE, export_detector
     from ghostnet_mm.shipped_configs import config_name
 

@@ -17,11 +17,11 @@ from ..fusion.concat_free import concat_free
 from ..measuring.latency import torch_threads
 from .card.card_page import card_page
 from .card.deploy_card import DeployCard
+from .card.export_request import ExportRequest
 from .card.measured_exports import WrittenExport, measured_card
 from .card.mmdet_reference import resized_detector
 from .concat_free_choice import choose_concat_free
 from .description import describe
-from .export_request import ExportRequest
 from .formats.onnx.postprocessing import needs_picture_sizes
 from .formats.registry import ExportFormat, chosen_formats
 from .graph.detection_graph import DetectionGraph

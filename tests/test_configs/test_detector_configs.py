@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from ghostnet_mm.configuration.merging import apply_options
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
@@ -13,6 +12,7 @@ from support.shipped_configs import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config
+from ghostnet_mm.configuration.loading import apply_options
 
 # Masks need other inputs and have a test module of their own.
 MASKS = ("mask-rcnn", "rtmdet-ins", "condinst", "solov2", "panoptic-fpn")

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from ghostnet_mm.configuration.merging import apply_options
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
@@ -12,6 +11,7 @@ from support.shipped_configs import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config
+from ghostnet_mm.configuration.loading import apply_options
 
 INSTANCE_CONFIGS = [
     FOLDER / f"{name}_ghostnet_coco.py"

@@ -16,13 +16,13 @@ from support.random_detectors import PICTURES, build, images, samples
 from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.agreement import detection_agreement
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.card.mmdet_reference import (
     StableSorts,
     reference_detector,
     resized_detector,
 )
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_models import DescribedBackend
 from ghostnet_mm.export.exporting import export_detector
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph

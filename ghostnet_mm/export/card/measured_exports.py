@@ -20,7 +20,6 @@ from ...configuration.console import tell
 from ...engine.inference.detection import Detector
 from ...measuring.machine import describe_machine
 from ..concat_free_choice import ConcatFreeChoice
-from ..export_request import ExportRequest
 from ..exported_detector import ExportedDetector
 from ..exported_models import OPENERS
 from ..formats.registry import ExportFormat
@@ -35,6 +34,7 @@ from .deploy_card import (
     Latency,
     broken_tolerances,
 )
+from .export_request import ExportRequest
 from .first_divergence import Divergence, ProbedGraph, first_divergence
 from .format_measuring import (
     PYTORCH,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .card.accuracy import LabelledPictures
-from .card.deploy_card import Tolerances
+from .accuracy import LabelledPictures
+from .deploy_card import Tolerances
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def print_benchmark(arguments: argparse.Namespace) -> None:
     rows, notes = [], []
     for runtime in arguments.runtimes:
         blocks = list(timing.time_blocks(deployed, image, runtime, *how))
-        faster = [one.name for one in blocks if one.is_faster]
+        faster = [block.name for block in blocks if block.gain.is_sure]
         rows += [*blocks, timing.time_network(deployed, image, runtime, *how)]
         if faster:
             rows.append(timing.time_network(deployed, image, runtime, *how, faster))
@@ -67,8 +67,7 @@ def print_benchmark(arguments: argparse.Namespace) -> None:
         f"{arguments.threads} threads, {arguments.rounds} rounds, "
         f"torch {torch.__version__}; with -> without concatenation\n"
     )
-    for line in timing.format_timings(rows):
-        print(line)
+    print(timing.timings_table(rows).markdown())
     print()
     for note in notes:
         print(note)

@@ -10,13 +10,13 @@ from ghostnet_runtime import Detector
 
 from ..errors import OptionError
 from ..export.exported_models import open_exported
-from .candidates import RUNTIME_SUFFIXES, Candidate
+from .candidates import RUNTIME_SUFFIXES, BenchmarkCandidate
 
 PIXELS = "pixels"
 
 
 def network_run(
-    candidate: Candidate,
+    candidate: BenchmarkCandidate,
     pictures: Sequence[np.ndarray],
     size: Sequence[int] | None,
     threads: int,
@@ -44,7 +44,7 @@ def network_run(
 
 
 def input_for(
-    candidate: Candidate,
+    candidate: BenchmarkCandidate,
     description: Mapping[str, Any],
     pictures: Sequence[np.ndarray],
     size: Sequence[int] | None,
@@ -76,7 +76,7 @@ def input_for(
         width, height = scale
     else:
         raise OptionError(f"{candidate.path} takes any size; give --size HEIGHT WIDTH.")
-    resized = np.stack([cv2.resize(one, (width, height)) for one in pictures])
+    resized = np.stack([cv2.resize(picture, (width, height)) for picture in pictures])
     if wanted.get("form") == PIXELS:
         return resized, (height, width)
     mean, std = (np.asarray(wanted[key], np.float32) for key in ("mean", "std"))
@@ -87,7 +87,7 @@ def input_for(
 
 
 def end_to_end_run(
-    candidate: Candidate, threads: int
+    candidate: BenchmarkCandidate, threads: int
 ) -> Callable[[Sequence[np.ndarray]], Any]:
     """Open an exported file in the runtime and return a batch of one to detections.
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from ..errors import DataError, OptionError
 from ..export.card.card_table import read_cards
-from .candidates import Candidate
+from .candidates import BenchmarkCandidate
 from .measuring import file_name
 
 MEASURES = ("bbox_mAP", "segm_mAP")
 
 
 def collect_scores(
-    sources: Sequence[str], candidates: Sequence[Candidate]
+    sources: Sequence[str], candidates: Sequence[BenchmarkCandidate]
 ) -> dict[str, list[float]]:
     """Find the scores of candidates.
 
@@ -42,7 +42,9 @@ def collect_scores(
     return scores
 
 
-def _scores_in(source: str, candidates: Sequence[Candidate]) -> dict[str, list[float]]:
+def _scores_in(
+    source: str, candidates: Sequence[BenchmarkCandidate]
+) -> dict[str, list[float]]:
     labels = {one.label for one in candidates}
     path = Path(source)
     if path.suffix == ".csv" or path.suffix == ".json":
@@ -64,7 +66,7 @@ def _scores_in(source: str, candidates: Sequence[Candidate]) -> dict[str, list[f
 
 
 def _scores_of_runs(
-    path: Path, candidates: Sequence[Candidate]
+    path: Path, candidates: Sequence[BenchmarkCandidate]
 ) -> dict[str, list[float]]:
     labels = {one.label for one in candidates}
     scores: dict[str, list[float]] = {}
@@ -87,7 +89,7 @@ def _scores_of_runs(
 
 
 def _scores_of_card(
-    path: Path, candidates: Sequence[Candidate]
+    path: Path, candidates: Sequence[BenchmarkCandidate]
 ) -> dict[str, list[float]]:
     (card,) = read_cards([path])
     by_file = {

@@ -16,7 +16,7 @@ from ..export.card.accuracy import read_picture
 
 
 def calibration_pictures(
-    cfg: Config, count: int, images: str | os.PathLike | None = None
+    cfg: Config, count: int, images: str | os.PathLike[str] | None = None
 ) -> list[np.ndarray]:
     """Read pictures to calibrate with, (H, W, 3) uint8 BGR.
 
@@ -30,7 +30,7 @@ def calibration_pictures(
         OptionError: There is no picture.
     """
     if images is not None:
-        return [one.pixels for one in islice(open_source(images), count)]
+        return [picture.pixels for picture in islice(open_source(str(images)), count)]
     dataset_cfg = (cfg.get("train_dataloader") or {}).get("dataset")
     if dataset_cfg is None:
         raise OptionError(

@@ -26,6 +26,7 @@ from ghostnet_mm.export.formats import registry as export_formats
 from ghostnet_mm.export.formats.onnx.model import onnx_model
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.fusion.concat_free import ConcatFreeBottleneck, splittable_blocks
+from ghostnet_mm.measuring.latency import Gain
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,8 @@ def test_blocks_measured_faster_without_concatenation(trained, monkeypatch, caps
         assert image.shape == (1, 3, 96, 96)
         for name, x in block_inputs(graph, image).items():
             low = 1.1 if name in chosen else 0.9
-            yield PairTiming(name, x.shape, runtime, 2, 1, low + 0.1, low, low + 0.2)
+            gain = Gain(low + 0.1, low, low + 0.2)
+            yield PairTiming(name, x.shape, runtime, 2, 1, gain)
 
     def write(graph, *how):
         written.extend(

@@ -6,6 +6,7 @@ import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ghostnet_runtime import Detections
@@ -15,7 +16,6 @@ from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from torch import nn
 
 from ...configuration import Options, apply_options
 from ...configuration.model.task_scopes import OPTIONAL_SCOPES, scope_of
@@ -29,6 +29,9 @@ from .stored_model import (
     steps_without_labels,
 )
 
+if TYPE_CHECKING:
+    from mmdet.models import BaseDetector
+
 
 @dataclass(frozen=True)
 class Detector:
@@ -40,7 +43,7 @@ class Detector:
         pipeline: Turns ``dict(img=..., img_id=...)`` into the model's inputs.
     """
 
-    model: nn.Module
+    model: BaseDetector
     class_names: tuple[str, ...]
     pipeline: Compose
 

@@ -17,9 +17,9 @@ from ghostnet_mm.configuration import Options
 from ghostnet_mm.engine.inference.detection import load_detector
 from ghostnet_mm.export import concat_free_choice
 from ghostnet_mm.export.card.accuracy import coco_scores, labelled_pictures
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.concat_free_timing import PairTiming, block_inputs
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_detector import ExportedDetector
 from ghostnet_mm.export.exporting import export_detector
 from ghostnet_mm.export.formats import registry as export_formats

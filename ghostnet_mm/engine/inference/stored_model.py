@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...configuration.files.reading import read_config
 from ...configuration.files.text import config_from_text
 from ...configuration.model.task_scopes import scope_of
+from ...datasets.wrappers import steps_of_testing
 from ...errors import CheckpointError, OptionError
 from ..detector_checkpoint import check_fit, read_detector_weights
 
@@ -127,14 +128,8 @@ def steps_without_labels(cfg: Config) -> list[dict[str, Any]]:
     Raises:
         OptionError: The config has no test split.
     """
-    loader = cfg.get("test_dataloader")
-    if loader is None:
-        raise OptionError("The config has no test_dataloader to take a pipeline from.")
-    dataset = loader["dataset"]
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
     return [
         copy.deepcopy(step)
-        for step in dataset["pipeline"]
+        for step in steps_of_testing(cfg)
         if str(step["type"]).rpartition(".")[2] not in ANNOTATION_LOADERS
     ]

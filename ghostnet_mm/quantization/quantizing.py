@@ -17,7 +17,7 @@ from ghostnet_runtime.atomic_writing import finished_folder
 from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
-from ..engine.inference.detection import Detector
+from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..export.card.accuracy import LabelledPictures
 from ..export.description import describe
@@ -71,7 +71,7 @@ class QuantizationRequest:
 
 
 def quantize_detector(
-    detector: Detector,
+    detector: TrainedDetector,
     out_dir: str | os.PathLike,
     name: str,
     request: QuantizationRequest,

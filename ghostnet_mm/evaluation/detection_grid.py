@@ -19,7 +19,7 @@ from .predictions import PanopticMap, found_in
 
 if TYPE_CHECKING:
     from mmdet.datasets import BaseDetDataset
-    from torch import nn
+    from mmdet.models import BaseDetector
 
 # Smaller pictures are enlarged to this longer side, so that labels stay readable.
 MIN_SIDE = 480
@@ -91,7 +91,7 @@ def write_grid(
 
 
 def write_detector_grid(
-    detector: "nn.Module",
+    detector: "BaseDetector",
     dataset: "BaseDetDataset",
     path: str | os.PathLike,
     num_images: int = 8,
@@ -138,6 +138,7 @@ def _entry(
     # Straight from the annotation, so that the truth shown is not what a pipeline made
     # of it; detections are in the pixels of the original image too.
     image, _ = read_picture(Path(info["img_path"]))
+    truth: Detections | PanopticMap
     if isinstance(found, PanopticMap):
         truth = true_panoptic_map(info, len(metainfo["thing_classes"]), found.names)
     else:

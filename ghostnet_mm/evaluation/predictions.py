@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ghostnet_runtime import Detections
@@ -36,14 +36,14 @@ class PanopticMap:
         """Draw the segments on a copy of their picture, (H, W, 3) uint8 BGR."""
         return draw_panoptic(picture, self.ids, self.names)
 
-    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+    def to_json(self) -> dict[str, list[dict[str, object]]]:
         """Return the segments as in ``detections.json``.
 
         Returns:
             ``segments``, largest first, each with ``id``, ``class``, ``label``,
             ``is_thing`` and ``area`` in pixels.
         """
-        segments = [
+        segments: list[dict[str, object]] = [
             {
                 "id": segment.id,
                 "class": self.names[segment.label],

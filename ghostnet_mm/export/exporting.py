@@ -11,7 +11,7 @@ from ghostnet_runtime.atomic_writing import finished_folder
 from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
-from ..engine.inference.detection import Detector
+from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..fusion.concat_free import concat_free
 from ..measuring.latency import torch_threads
@@ -31,7 +31,7 @@ CARD_JSON, CARD_PAGE = "deploy_card.json", "deploy_card.html"
 
 
 def export_detector(
-    detector: Detector,
+    detector: TrainedDetector,
     out_dir: str | os.PathLike[str],
     name: str,
     request: ExportRequest,
@@ -104,7 +104,7 @@ def _tell_what_is_shrunk(description: Description) -> None:
 
 
 def _write(
-    detector: Detector,
+    detector: TrainedDetector,
     graph: DetectionGraph,
     description: Description,
     formats: Sequence[ExportFormat],

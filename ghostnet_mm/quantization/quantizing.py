@@ -13,7 +13,7 @@ from ghostnet_runtime.atomic_writing import finished_folder
 from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
-from ..engine.inference.detection import Detector
+from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
@@ -39,7 +39,7 @@ EQUALIZING_PICTURES = 16
 
 
 def quantize_detector(
-    detector: Detector,
+    detector: TrainedDetector,
     out_dir: str | os.PathLike[str],
     name: str,
     request: QuantizationRequest,

@@ -7,7 +7,7 @@ found = Detector("detector.onnx")(cv2.imread("street.jpg"))
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import DataError, ModelError, OptionError, UserError
 from .version import __version__
@@ -32,7 +32,8 @@ __all__ = [
 LATER = {"Detections": ".detections", "Detector": ".detector"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in LATER:
-        return getattr(import_module(LATER[name], __name__), name)
+        value: object = getattr(import_module(LATER[name], __name__), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

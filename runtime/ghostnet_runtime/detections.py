@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .drawing import draw_detections
+from .detected_object import DetectedObject
+from .drawing import draw_objects
 from .errors import DataError, OptionError
 from .run_lengths import encode_mask
 
 Rows = slice | np.ndarray | Sequence[int] | Sequence[bool]
-
-
-@dataclass(frozen=True, eq=False)
-class DetectedObject:
-    """One object of `Detections`.
-
-    Attributes:
-        box: (4,) corners x1, y1, x2, y2 in pixels of the picture.
-        score: From 0 to 1.
-        label: Index into the class names.
-        name: Of its class.
-        mask: (H, W) bool, or ``None`` from a model without masks.
-        data: Its row of each further array.
-    """
-
-    box: np.ndarray
-    score: float
-    label: int
-    name: str
-    mask: np.ndarray | None
-    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,9 +168,9 @@ class Detections:
 
     def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
         """Draw the objects on a copy of their picture, (H, W, 3) uint8 BGR."""
-        return draw_detections(picture, self, with_scores)
+        return draw_objects(picture, self, with_scores)
 
-    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+    def to_json(self) -> dict[str, list[dict[str, object]]]:
         """Return the objects as in ``detections.json``.
 
         Returns:
@@ -199,7 +180,7 @@ class Detections:
         """
         entries = []
         for found in self:
-            entry: dict[str, Any] = {
+            entry: dict[str, object] = {
                 "class": found.name,
                 "label": found.label,
                 "score": round(found.score, 4),
@@ -211,18 +192,18 @@ class Detections:
         return {"detections": entries}
 
 
-def _boxes(values: Any) -> np.ndarray:
+def _boxes(values: ArrayLike) -> np.ndarray:
     boxes = _floats(values)
     # An empty list has no second dimension.
     return boxes if boxes.size else boxes.reshape(-1, 4)
 
 
-def _floats(values: Any) -> np.ndarray:
+def _floats(values: ArrayLike) -> np.ndarray:
     array = np.asarray(values)
     return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
-def _integers(values: Any) -> np.ndarray:
+def _integers(values: ArrayLike) -> np.ndarray:
     array = np.asarray(values)
     if array.size and array.dtype.kind not in "iu":
         raise DataError(

@@ -38,7 +38,7 @@ class Detector:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         threads: int | None = None,
         score_threshold: float | None = None,
     ):
@@ -142,9 +142,8 @@ def _finished(
     boxes, scores = np.split(values["detections"][kept], [4], axis=1)
     if description.input.form == "tensor":
         boxes = placement.to_picture(boxes)
-    masks = None
-    if "masks" in values:
-        rule = description.masks
+    masks, rule = None, description.masks
+    if "masks" in values and rule is not None:
         masks = np.zeros((int(kept.sum()), *placement.picture), dtype=bool)
         for index, mask in enumerate(values["masks"][kept]):
             stride = placement.input[0] // mask.shape[0]

@@ -1,15 +1,14 @@
-"""Draw detections, boxes and masks, on a picture."""
+"""Draw objects, boxes and masks, on a picture."""
 
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from .detections import Detections
+from .detected_object import DetectedObject
 
 MASK_OPACITY = 0.45
 # Pixels; OpenCV takes no coordinates far beyond.
@@ -17,8 +16,8 @@ FARTHEST = 1e6
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw_detections(
-    image: np.ndarray, found: Detections, with_scores: bool = True
+def draw_objects(
+    image: np.ndarray, objects: Iterable[DetectedObject], with_scores: bool = True
 ) -> np.ndarray:
     """Draw boxes with class names and scores, the best detections on top.
 
@@ -27,14 +26,14 @@ def draw_detections(
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        found: What to draw; its masks are (N, H, W).
+        objects: What to draw, such as `Detections`; masks are (H, W).
         with_scores: Whether scores are written, as they are for no ground truth.
 
     Returns:
         (H, W, 3) uint8 BGR.
     """
-    canvas = np.ascontiguousarray(image).copy()
-    drawn = list(found[np.argsort(found.scores, kind="stable")])
+    canvas: np.ndarray = np.ascontiguousarray(image).copy()
+    drawn = sorted(objects, key=lambda item: item.score)
     for item in drawn:
         if item.mask is not None:
             tint(canvas, item.mask, class_color(item.label), MASK_OPACITY)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -40,7 +41,7 @@ class Finding(Protocol):
     def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
         """Draw it on a copy of the picture, (H, W, 3) uint8 BGR."""
 
-    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+    def to_json(self) -> dict[str, list[dict[str, object]]]:
         """Return a list of ``detections`` or of ``segments``."""
 
 
@@ -155,13 +156,14 @@ class _Results:
         if isinstance(pictures, VideoFrames):
             self._film = FilmWriter(folder / f"{pictures.stem}.mp4", pictures.rate)
         # Nothing is written before there is something to tell.
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[dict[str, object]] = []
         self._stack = ExitStack()
 
     def add(self, picture: Picture, found: Finding) -> bool:
         """Write a picture; return whether the person who looks on wants more."""
         height, width = picture.pixels.shape[:2]
-        entry = {**_key(picture), "width": width, "height": height, **found.to_json()}
+        parts = found.to_json()
+        entry = {**_key(picture), "width": width, "height": height, **parts}
         drawn = found.plot(picture.pixels)
         with self._telling():
             if self._film is not None:
@@ -173,13 +175,13 @@ class _Results:
             self._waiting.clear()
             self._list.append(entry)
         self.pictures += 1
-        self.kind = "segments" if "segments" in entry else "detections"
-        self.count += len(entry[self.kind])
+        for self.kind, items in parts.items():
+            self.count += len(items)
         return not (self._show and _is_ended(drawn))
 
     def miss(self, missing: MissingPicture) -> None:
         """Write that a picture is missing."""
-        entry: dict[str, Any] = {**_key(missing), "error": missing.reason}
+        entry: dict[str, object] = {**_key(missing), "error": missing.reason}
         if missing.count > 1:
             entry["frames"] = missing.count
         if not self.pictures:
@@ -196,9 +198,14 @@ class _Results:
             self._stack.callback(cv2.destroyAllWindows)
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         with self._telling():
-            self._stack.__exit__(*error)
+            self._stack.__exit__(kind, error, traceback)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

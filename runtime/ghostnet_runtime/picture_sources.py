@@ -151,8 +151,9 @@ class VideoFrames:
     @property
     def stem(self) -> str:
         """Of a file that belongs to the film."""
-        is_file = isinstance(self.source, Path)
-        return self.source.stem if is_file else f"camera{self.source}"
+        if isinstance(self.source, Path):
+            return self.source.stem
+        return f"camera{self.source}"
 
     def __iter__(self) -> Iterator[Picture]:
         """Read the frames one by one; those that cannot be decoded are left out."""

@@ -15,7 +15,7 @@ from support.running_tools import ROOT
 from torch import nn
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.engine.inference.detection import Detector
+from ghostnet_mm.engine.inference.detection import TrainedDetector
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.deploy_card import Latency
 from ghostnet_mm.export.description import describe
@@ -364,7 +364,7 @@ def request_fixture():
     torch.manual_seed(0)
     model = randomize_norms(MODELS.build(cfg.model).eval())
     model.cfg = cfg
-    detector = Detector(model, tuple("0123456789"), None)
+    detector = TrainedDetector(model, tuple("0123456789"), None)
     generator = np.random.default_rng(1)
     request = QuantizationRequest(
         [generator.integers(0, 255, (90, 96, 3), np.uint8) for _ in range(2)],

@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 from ghostnet_runtime import DataError, Detections, OptionError
-from ghostnet_runtime.detections import DetectedObject
-from ghostnet_runtime.drawing import draw_detections
+from ghostnet_runtime.detected_object import DetectedObject
+from ghostnet_runtime.drawing import draw_objects
 from pycocotools import mask as coco_mask
 
 NAMES = ("cat", "dog", "grass")
@@ -168,6 +168,6 @@ def test_masks_are_read_back_by_pycocotools(found):
 def test_a_plot_is_the_drawing(found):
     picture = np.full((7, 11, 3), 90, np.uint8)
     drawn = found.plot(picture)
-    np.testing.assert_array_equal(drawn, draw_detections(picture, found))
+    np.testing.assert_array_equal(drawn, draw_objects(picture, found))
     assert (picture == 90).all()
     assert (drawn != 90).any()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ghostnet_runtime import Detections
-from ghostnet_runtime.drawing import class_color, draw_detections
+from ghostnet_runtime.drawing import class_color, draw_objects
 
 NAMES = ("cat", "dog", "bird")
 
@@ -15,7 +15,7 @@ def black(height=256, width=256):
 def draw(boxes, labels, scores, image=None, masks=None, **options):
     image = black() if image is None else image
     found = Detections(boxes, scores, labels, NAMES, masks)
-    return draw_detections(image, found, **options)
+    return draw_objects(image, found, **options)
 
 
 def test_the_line_runs_along_the_box():

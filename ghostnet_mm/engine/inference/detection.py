@@ -6,6 +6,7 @@ import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ghostnet_runtime import Detections
@@ -15,7 +16,6 @@ from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from torch import nn
 
 from ...configuration import Options, apply_options
 from ...configuration.model.task_scopes import OPTIONAL_SCOPES, scope_of
@@ -29,9 +29,12 @@ from .stored_model import (
     steps_without_labels,
 )
 
+if TYPE_CHECKING:
+    from mmdet.models import BaseDetector
+
 
 @dataclass(frozen=True)
-class Detector:
+class TrainedDetector:
     """A detector ready for pictures.
 
     Attributes:
@@ -40,7 +43,7 @@ class Detector:
         pipeline: Turns ``dict(img=..., img_id=...)`` into the model's inputs.
     """
 
-    model: nn.Module
+    model: BaseDetector
     class_names: tuple[str, ...]
     pipeline: Compose
 
@@ -64,7 +67,7 @@ def load_detector(
     options: Options | None = None,
     device: str | None = None,
     training: bool = False,
-) -> Detector:
+) -> TrainedDetector:
     """Load a detector from a checkpoint of ``tools/train.py``.
 
     Args:
@@ -91,7 +94,7 @@ def load_detector(
     model = MODELS.build(copy.deepcopy(cfg.model))
     stored.load_into(model, device)
     model.cfg = cfg
-    return Detector(model, names, picture_pipeline(cfg))
+    return TrainedDetector(model, names, picture_pipeline(cfg))
 
 
 def picture_pipeline(cfg: Config) -> Compose:

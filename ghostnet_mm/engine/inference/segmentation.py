@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from ghostnet_runtime.picture_writing import write_picture
 from mmcv.transforms import Compose
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, TRANSFORMS
-from torch import nn
 
 from ...configuration import Options, apply_options
 from ...configuration.console import tell
@@ -33,6 +32,9 @@ from .stored_model import (
     steps_without_labels,
 )
 
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
 
 @dataclass(frozen=True)
 class Segmentor:
@@ -45,7 +47,7 @@ class Segmentor:
         pipeline: Turns ``dict(img=...)`` and the sizes into the model's inputs.
     """
 
-    model: nn.Module
+    model: BaseSegmentor
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     pipeline: Compose
@@ -158,8 +160,10 @@ def _palette(
     names: Sequence[str], descriptions: Sequence[Mapping[str, Any]]
 ) -> tuple[tuple[int, int, int], ...]:
     """Take the colors that fit the names, or else make some."""
-    palettes = (one.get("palette") for one in descriptions)
-    palette = next((one for one in palettes if one and len(one) == len(names)), None)
-    if palette is None:
+    for description in descriptions:
+        palette = description.get("palette")
+        if palette and len(palette) == len(names):
+            break
+    else:
         palette = [class_color(label)[::-1] for label in range(len(names))]
-    return tuple(tuple(int(c) for c in color) for color in palette)
+    return tuple((int(red), int(green), int(blue)) for red, green, blue in palette)

@@ -17,7 +17,7 @@ from ghostnet_runtime.description import Description
 from ghostnet_runtime.status_line import StatusLine
 
 from ...configuration.console import tell
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
 from ...measuring.machine import describe_machine
 from ..concat_free_choice import ConcatFreeChoice
 from ..exported_detector import ExportedDetector
@@ -74,7 +74,7 @@ class WrittenExport:
         concat_free: Which blocks ``source`` has rewritten; ``None`` for none.
     """
 
-    detector: Detector
+    detector: TrainedDetector
     graph: DetectionGraph
     source: DetectionGraph
     description: Description

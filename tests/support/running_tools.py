@@ -36,7 +36,7 @@ def run_here(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedPr
     try:
         os.chdir(cwd)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = load_tool(name).main([str(argument) for argument in arguments])
+            status = load_tool(name).main([str(one) for one in arguments])
     finally:
         os.chdir(home)
         _forget_runs()
@@ -50,8 +50,8 @@ def _forget_runs() -> None:
     from mmengine.visualization import Visualizer
 
     def subclasses(kind: type) -> list[type]:
-        children = kind.__subclasses__()
-        return children + [kind for child in children for kind in subclasses(child)]
+        below = kind.__subclasses__()
+        return below + [one for child in below for one in subclasses(child)]
 
     for logger in MMLogger._instance_dict.values():
         for handler in logger.handlers:

@@ -3,10 +3,9 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, OptionError
-from ..export.card.card_table import read_cards
+from ..export.card.deploy_card import DeployCard
 from .candidates import Candidate
 from .measuring import file_name
 
@@ -89,17 +88,11 @@ def _scores_of_runs(
 def _scores_of_card(
     path: Path, candidates: Sequence[Candidate]
 ) -> dict[str, list[float]]:
-    (card,) = read_cards([path])
-    by_file = {
-        Path(str(one["file"])).name: _score(one.get("metrics") or {})
-        for one in card["formats"]
-    }
-    checkpoint = (card.get("model") or {}).get("checkpoint")
-    if checkpoint:
-        by_file[Path(str(checkpoint)).name] = _score(card.get("pytorch") or {})
+    card = DeployCard.read(path)
+    by_file = {exported.file: _score(exported.metrics) for exported in card.formats}
     found = {one.label: by_file.get(file_name(one)) for one in candidates}
     return {label: [score] for label, score in found.items() if score is not None}
 
 
-def _score(metrics: Mapping[str, Any]) -> float | None:
+def _score(metrics: Mapping[str, float]) -> float | None:
     return next((metrics[one] for one in MEASURES if one in metrics), None)

@@ -61,7 +61,7 @@ def export_onnx_file(model: nn.Module, detector: EagerDetector, path: Path) -> P
     graph = DetectionGraph(model)
     names = [str(one) for one in range(_class_count(model))]
     description = describe(detector.cfg, graph, names)
-    if description["input"]["height"] is None:
+    if description.input.size is None:
         # CenterNet leaves pictures as large as they are.
         description = describe(detector.cfg, graph, names, size=detector.size)
     export_onnx(graph, description, path)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..errors import OptionError
 from ..fusion.concat_free import concat_free, splittable_blocks
 from ..measuring.latency import alternating_times, paired_ratios, torch_threads
+from ..reporting.tables import Table
 from .formats.libraries import import_library
 
 RUNTIMES = ("torch", "onnxruntime", "openvino")
@@ -201,22 +202,19 @@ def time_network(
     return time_pair(name, deployed, halved, image, runtime, rounds, threads)
 
 
-def format_timings(timings: Sequence[PairTiming]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: a row per block, a column per runtime."""
-    runtimes = list(dict.fromkeys(one.runtime for one in timings))
-    names = list(dict.fromkeys(one.name for one in timings))
-    cells = {(one.name, one.runtime): one for one in timings}
-    width = max(len(name) for name in names)
-    yield f"| {'block':{width}} | input        | {' | '.join(runtimes)} |"
-    yield f"|{'-' * (width + 2)}|--------------|{'---:|' * len(runtimes)}"
-    for name in names:
-        row = [cells[name, runtime] for runtime in runtimes if (name, runtime) in cells]
-        shape = " x ".join(str(side) for side in row[0].shape[1:])
-        texts = (
-            _cell(cells[name, runtime]) if (name, runtime) in cells else ""
-            for runtime in runtimes
+def timings_table(timings: Sequence[PairTiming]) -> Table:
+    """Return a table of a row per block and a column per runtime."""
+    runtimes = list(dict.fromkeys(timing.runtime for timing in timings))
+    blocks = {timing.name: timing.shape for timing in timings}
+    cells = {(timing.name, timing.runtime): _cell(timing) for timing in timings}
+    rows = [
+        (
+            *(name, " x ".join(str(side) for side in shape[1:])),
+            *(cells.get((name, runtime), "") for runtime in runtimes),
         )
-        yield f"| {name:{width}} | {shape:12} | {' | '.join(texts)} |"
+        for name, shape in blocks.items()
+    ]
+    return Table.of(("block", "input", *runtimes), rows, text_columns=2)
 
 
 def _cell(timing: PairTiming) -> str:

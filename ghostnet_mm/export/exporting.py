@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from ghostnet_runtime.atomic_writing import finished_folder
+from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
 from ..engine.inference.detection import Detector
@@ -17,11 +17,11 @@ from ..fusion.concat_free import concat_free
 from ..measuring.latency import torch_threads
 from .card.card_page import card_page
 from .card.deploy_card import DeployCard
+from .card.export_request import ExportRequest
 from .card.measured_exports import WrittenExport, measured_card
 from .card.mmdet_reference import resized_detector
 from .concat_free_choice import choose_concat_free
 from .description import describe
-from .export_request import ExportRequest
 from .formats.onnx.postprocessing import needs_picture_sizes
 from .formats.registry import ExportFormat, chosen_formats
 from .graph.detection_graph import DetectionGraph
@@ -31,7 +31,10 @@ CARD_JSON, CARD_PAGE = "deploy_card.json", "deploy_card.html"
 
 
 def export_detector(
-    detector: Detector, out_dir: str | os.PathLike, name: str, request: ExportRequest
+    detector: Detector,
+    out_dir: str | os.PathLike[str],
+    name: str,
+    request: ExportRequest,
 ) -> DeployCard:
     """Export a detector, measure every file, and write the deploy card.
 
@@ -63,14 +66,14 @@ def export_detector(
 
 
 def _formats(
-    graph: DetectionGraph, description: Mapping[str, Any], request: ExportRequest
+    graph: DetectionGraph, description: Description, request: ExportRequest
 ) -> Sequence[ExportFormat]:
     """Choose the formats, and tell what is left out or lost."""
-    any_size = description["input"]["height"] is None
+    any_size = description.input.size is None
     formats, left_out = chosen_formats(
         request.formats,
         two_stages=graph.takes_image_sizes,
-        masks=description["task"] == "instance_segmentation",
+        masks=description.task == "instance_segmentation",
         any_size=any_size,
         picture_sizes=needs_picture_sizes(description),
     )
@@ -87,12 +90,12 @@ def _formats(
     return formats
 
 
-def _tell_what_is_shrunk(description: Mapping[str, Any]) -> None:
-    shrunk = shrunk_pictures(description)
-    if not shrunk:
+def _tell_what_is_shrunk(description: Description) -> None:
+    shrunk, size = shrunk_pictures(description), description.input.size
+    if not shrunk or size is None:
         return
-    height, width = description["input"]["height"], description["input"]["width"]
-    side = max(height, width)
+    height, width = size
+    side = max(size)
     tell(
         f"The input of {height}x{width} makes {' and '.join(shrunk)} pictures smaller "
         f"than mmdet does: to keep them large, give --dynamic-size with --formats onnx "
@@ -103,7 +106,7 @@ def _tell_what_is_shrunk(description: Mapping[str, Any]) -> None:
 def _write(
     detector: Detector,
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     formats: Sequence[ExportFormat],
     folder: Path,
     request: ExportRequest,
@@ -122,20 +125,13 @@ def _write(
     paths = {}
     for one in formats:
         tell(f"writing {one.name}")
-        paths[one.name] = folder / f"{description['name']}{one.suffix}"
+        paths[one.name] = folder / f"{description.name}{one.suffix}"
         one.write(source, description, paths[one.name], example, request.onnx_options)
     by_name = {one.name: one for one in formats}
     return WrittenExport(detector, graph, source, description, by_name, paths, choice)
 
 
-def _example(description: Mapping[str, Any]) -> torch.Tensor:
-    entry = description["input"]
-    step = entry["size_divisor"]
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(
-        1,
-        3,
-        entry["height"] or 10 * step,
-        entry["width"] or 10 * step,
-        generator=generator,
-    )
+def _example(description: Description) -> torch.Tensor:
+    side = 10 * description.input.size_divisor
+    size = description.input.size or (side, side)
+    return torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))

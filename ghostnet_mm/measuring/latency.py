@@ -91,9 +91,9 @@ def alternating_measurements(
     found: dict[str, list[float]] = {name: [] for name in measures}
     for index in range(warm_up + rounds):
         for name, measure in measures.items():
-            one = measure()
+            measurement = measure()
             if index >= warm_up:
-                found[name].append(one)
+                found[name].append(measurement)
         if after_round is not None:
             after_round(index + 1)
     return found

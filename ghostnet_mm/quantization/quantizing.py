@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from ghostnet_runtime.atomic_writing import finished_folder
+from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
 from ..engine.inference.detection import Detector
@@ -137,9 +138,8 @@ def quantize_detector(
         report = QuantizationReport(
             model=dict(
                 name=name,
-                config=description["source"]["config"],
-                input=f"{description['input']['height']}x"
-                f"{description['input']['width']}",
+                config=description.source.config,
+                input=f"{description.input.height}x{description.input.width}",
             ),
             machine=dict(
                 machine=describe_machine(),
@@ -166,7 +166,7 @@ def quantize_detector(
 
 def _sources(
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     work: Path,
     request: QuantizationRequest,
 ) -> dict[str, Any]:
@@ -178,8 +178,7 @@ def _sources(
     images = [prepare.network_input(one) for one in request.calibration]
     tensors = [torch.from_numpy(one) for one in images[:EQUALISING_PICTURES]]
     tell("equalizing")
-    entry = description["input"]
-    fixed = graph.fix_size((entry["height"], entry["width"]))
+    fixed = graph.fix_size(description.input.size)
     equalized = equalize(fixed, tensors)
     graph.fix_size(None)
     export_onnx(equalized.fix_size(None), description, equal)

@@ -12,7 +12,7 @@ from support.configs_read_once import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config
-from ghostnet_mm.configuration.merging import apply_options
+from ghostnet_mm.configuration.loading import apply_options
 
 # Masks need other inputs and have a test module of their own.
 MASKS = ("mask-rcnn", "rtmdet-ins", "condinst", "solov2", "panoptic-fpn")

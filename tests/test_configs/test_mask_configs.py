@@ -11,7 +11,7 @@ from support.configs_read_once import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config
-from ghostnet_mm.configuration.merging import apply_options
+from ghostnet_mm.configuration.loading import apply_options
 
 INSTANCE_CONFIGS = [
     FOLDER / f"{name}_ghostnet_coco.py"

@@ -1,12 +1,11 @@
 """ONNX Runtime computes what the graph computes, from one self-contained file."""
 
-import json
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from support.descriptions import described
 from support.random_detectors import INPUT, PICTURES, build, images
 from support.reference_selection import select
 
@@ -62,7 +61,7 @@ def test_static_files(name, tmp_path):
     graph, description = export(name, path)
     assert_same(*run_both(graph, path, images(1)))
     assert [one.name for one in path.parent.iterdir()] == ["model.onnx"]
-    assert open_exported(path).description == json.loads(json.dumps(description))
+    assert open_exported(path).description == description
     model = onnx.load(path)
     assert not model.functions
     assert {node.domain for node in model.graph.node} == {""}
@@ -114,7 +113,7 @@ def test_free_batch_and_size(tmp_path):
     )
     for count, size in ((1, (128, 160)), (3, (192, 96))):
         assert_same(*run_both(graph, path, images(count, size)))
-    assert description["input"]["height"] is None
+    assert description.input.height is None
     dims = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
     named = [one.dim_param or one.dim_value for one in dims]
     assert named == ["batch", 3, "height", "width"]
@@ -135,23 +134,20 @@ def test_operators_outside_of_the_standard_are_refused(tmp_path):
         onnx.helper.make_graph([node], "g", values[:1], values[1:])
     )
     with pytest.raises(RuntimeError, match=r"com\.example"):
-        onnx_export.save_onnx(model, {}, tmp_path / "model.onnx")
+        onnx_export.save_onnx(model, described(), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_selection_and_preprocessing_join_the_graph(tmp_path):
     path = tmp_path / "model.onnx"
     _, description = export("yolox_ghostnet-nano_coco", path, nms=True, preprocess=True)
-    assert description["outputs"]["form"] == "detections"
-    assert description["input"]["form"] == "pixels"
+    assert description.outputs.form == "detections"
+    assert description.input.form == "pixels"
     # mmdet keeps any number here, a graph needs one.
-    assert description["selection"]["max_per_img"] == 300
+    assert description.selection.max_per_img == 300
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     picture = np.random.default_rng(0).integers(0, 255, (1, 97, 131, 3), np.uint8)
     detections, labels = session.run(None, {"image": picture})
     assert detections.shape == (1, 300, 5)
     assert labels.shape == (1, 300)
-    assert open_exported(path).description["outputs"]["names"] == [
-        "detections",
-        "labels",
-    ]
+    assert open_exported(path).description.outputs.names == ("detections", "labels")

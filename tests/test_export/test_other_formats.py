@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
+from support.descriptions import described
 from support.random_norms import randomize_norms
 from torch import nn
 
@@ -22,6 +23,7 @@ from ghostnet_mm.export.formats.ncnn import export_ncnn, rename_blobs
 from ghostnet_mm.export.formats.openvino import export_openvino
 from ghostnet_mm.export.formats.pytorch import export_program, export_torchscript
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
+from ghostnet_mm.export.graph.exportable_graph import ExportableGraph
 from ghostnet_mm.export.model_files import write_description
 
 SIZE = (96, 128)
@@ -40,6 +42,8 @@ LIBRARIES = {
     "model.pte": ("executorch",),
     "model.tflite": ("litert_torch",),
 }
+SMALL = dict(height=8, width=8)
+DETECTIONS = dict(form="detections", names=("detections", "labels"))
 ONE_STAGE_ONLY = ("model.ncnn.param", "model.pte", "model.tflite")
 
 
@@ -200,20 +204,21 @@ def test_blobs_are_renamed_but_not_layers():
     ]
 
 
-class WithoutNcnnLayer(nn.Module):
+class Passing(ExportableGraph):
+    output_names = ("boxes", "scores")
+
     def forward(self, image):
-        return (nn.functional.linear(image, torch.arange(8.0)),)
+        return {"boxes": image, "scores": image}
+
+
+class WithoutNcnnLayer(Passing):
+    def forward(self, image):
+        found = nn.functional.linear(image, torch.arange(8.0))
+        return {"boxes": found, "scores": found}
 
 
 def small_description(**changes):
-    made = {
-        "format": "ghostnet_mm.detector/1",
-        "input": {"name": "image", "batch": 1, "height": 8, "width": 8},
-        "outputs": {"form": "candidates", "names": ["boxes"], "class_boxes": False},
-    }
-    for key, value in changes.items():
-        made["outputs" if key in made["outputs"] else "input"][key] = value
-    return made
+    return described(described(input=SMALL, resize=dict(scale=(8, 8))), **changes)
 
 
 def test_operation_that_ncnn_lacks_is_told_and_leaves_nothing(tmp_path):
@@ -232,16 +237,16 @@ def test_operation_that_ncnn_lacks_is_told_and_leaves_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"class_boxes": True}, "two-stage"),
-        ({"image_sizes": "image_sizes"}, "two-stage"),
-        ({"form": "detections"}, "NMS"),
-        ({"batch": None}, "fixed size"),
+        (dict(outputs=dict(class_boxes=True)), "two-stage"),
+        (dict(input=dict(image_sizes="image_sizes")), "two-stage"),
+        (dict(outputs=DETECTIONS), "NMS"),
+        (dict(input=dict(batch=None)), "fixed size"),
     ],
 )
 def test_forms_for_onnx_only_are_refused(tmp_path, name, change, told):
     with pytest.raises(OptionError, match=told):
         EXPORTERS[name](
-            nn.Identity(),
+            Passing(),
             small_description(**change),
             tmp_path / name,
             example=torch.rand(1, 3, 8, 8),
@@ -252,8 +257,8 @@ def test_forms_for_onnx_only_are_refused(tmp_path, name, change, told):
 def test_torch_formats_refuse_nms(tmp_path, name):
     with pytest.raises(OptionError, match="NMS"):
         EXPORTERS[name](
-            nn.Identity(),
-            small_description(form="detections"),
+            Passing(),
+            small_description(outputs=DETECTIONS),
             tmp_path / name,
             example=torch.rand(1, 3, 8, 8),
         )
@@ -263,7 +268,7 @@ def test_example_of_another_size_is_refused(tmp_path):
     """Catches a description whose size is not that of the file."""
     with pytest.raises(OptionError, match="8x8 pixels and the example has 8x16"):
         export_torchscript(
-            nn.Identity(),
+            Passing(),
             small_description(),
             tmp_path / "a.pt",
             example=torch.rand(1, 3, 8, 16),
@@ -339,32 +344,31 @@ def test_wrong_inputs_are_refused(exported):
 
 
 class Echo:
-    """Gives back what it is fed."""
+    """Gives back what it is fed, the picture as boxes."""
 
     def run(self, inputs, names):
-        return {name: inputs[name] for name in names}
+        return {name: inputs.get(name, inputs["image"]) for name in names}
 
 
 def test_files_with_preprocessing_take_pictures_of_any_size():
     """Catches pixels held to the size of the network inside."""
-    description = small_description(names=["image"])
-    description["input"]["form"] = "pixels"
+    description = small_description(input=dict(form="pixels"))
     model = ExportedModel(Path("model.onnx"), description, Echo())
     picture = np.zeros((1, 5, 7, 3), np.uint8)
-    assert model.run(picture)["image"] is picture
+    assert model.run(picture)["boxes"] is picture
     with pytest.raises(OptionError, match=r"uint8 images of the shape \(1, H, W, 3\)"):
         model.run(np.zeros((1, 3, 8, 8), np.float32))
 
 
 def test_picture_fills_its_image_unless_told():
     """Catches heights and widths in the wrong order, and integers."""
-    description = small_description(image_sizes="image_sizes", names=["image_sizes"])
+    description = small_description(input=dict(image_sizes="scores"))
     model = ExportedModel(Path("model.onnx"), description, Echo())
     image = np.zeros((1, 3, 8, 8), np.float32)
-    sizes = model.run(image)["image_sizes"]
+    sizes = model.run(image)["scores"]
     assert sizes.dtype == np.float32
     assert sizes.tolist() == [[8, 8]]
-    assert model.run(image, [[5, 7]])["image_sizes"].tolist() == [[5, 7]]
+    assert model.run(image, [[5, 7]])["scores"].tolist() == [[5, 7]]
 
 
 def test_threads_of_torch_are_given_back(exported):

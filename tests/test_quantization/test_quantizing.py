@@ -388,7 +388,7 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
     assert int8_convs(path) == {
         name for one in report.sensitivities for name in one.layers
     } - set(last.float_layers)
-    assert open_exported(path).description["name"] == "digits"
+    assert open_exported(path).description.name == "digits"
     assert sorted(one.name for one in path.parent.iterdir()) == [
         "digits.int8.onnx", "quantization.json", "quantization.md",
     ]  # fmt: skip
@@ -420,7 +420,7 @@ def test_whole_run_for_ncnn(request_and_detector, tmp_path):
         "digits-1.1x.int8.ncnn.param", "quantization.json", "quantization.md",
     ]  # fmt: skip
     path = tmp_path / "out" / report.files["ncnn"]
-    assert open_exported(path).description["name"] == "digits-1.1x"
+    assert open_exported(path).description.name == "digits-1.1x"
     assert "| ncnn | plain |" in (path.parent / "quantization.md").read_text()
 
 

@@ -9,17 +9,17 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from ghostnet_runtime import Detections
 from support.running_tools import TINY, run, run_here
 from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.engine.inference.detection import load_detector
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export import concat_free_choice
 from ghostnet_mm.export.card.accuracy import coco_scores, labelled_pictures
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.concat_free_timing import PairTiming, block_inputs
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_detector import ExportedDetector
 from ghostnet_mm.export.exporting import export_detector
 from ghostnet_mm.export.formats import registry as export_formats
@@ -248,7 +248,7 @@ def test_scores_are_those_of_the_test_tool(trained):
     assert f"{100 * scores['bbox_mAP']:.1f}" in done.stdout or (
         f"{scores['bbox_mAP']:.3f}" in done.stdout
     )
-    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), np.zeros(0))
+    nothing = Detections.none(pictures.classes)
     assert coco_scores(pictures, lambda pixels: nothing) == {"bbox_mAP": 0.0}
 
 

@@ -167,6 +167,17 @@ def test_detecting_on_a_folder_needs_the_checkpoint_only(trained, tmp_path):
     assert not list(tmp_path.glob(".unfinished*"))
 
 
+def test_detecting_past_a_damaged_picture_ends_with_1(trained, tmp_path):
+    shutil.copytree(trained / "data" / "val2017", tmp_path / "photos")
+    (tmp_path / "photos" / "0002.png").write_bytes(b"no picture")
+    checkpoint = trained / "run" / "epoch_10.pth"
+    done = run_here("detect", "photos", "--checkpoint", checkpoint, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "missing: 1 of 4 pictures" in done.stderr
+    results = json.loads((tmp_path / "detections" / "detections.json").read_text())
+    assert ["error" in entry for entry in results] == [False, False, True, False]
+
+
 def test_detecting_agrees_with_testing(trained, tmp_path):
     """Two ways to the same boxes: the dataset's loader, and ours."""
     checkpoint = trained / "run" / "epoch_10.pth"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostnet_runtime.description import Description
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..graph.exportable_graph import ExportableGraph
 from ..graph.static_graph import StaticGraph, check_plain_candidates
 from ..model_files import finished_model, write_description
 from .libraries import import_library
@@ -22,9 +23,9 @@ CALLS_OF_PARTS = ("executorch_call_delegate", "getitem")
 
 
 def export_executorch(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
+    graph: ExportableGraph,
+    description: Description,
+    path: str | os.PathLike[str],
     *,
     example: Tensor,
 ) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from ghostnet_runtime.description import Description
 from torch import Tensor, nn
 
+from ..graph.exportable_graph import ExportableGraph
 from ..graph.static_graph import StaticGraph, check_plain_candidates
 from ..model_files import finished_model, write_description
 from .libraries import import_library
@@ -26,9 +26,9 @@ class _NamedOutputs(nn.Module):
 
 
 def export_litert(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
+    graph: ExportableGraph,
+    description: Description,
+    path: str | os.PathLike[str],
     *,
     example: Tensor,
 ) -> Path:

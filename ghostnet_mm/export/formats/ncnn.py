@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+from ghostnet_runtime.description import Description
 from torch import Tensor, nn
 
 from ...errors import OptionError
+from ..graph.exportable_graph import ExportableGraph
 from ..graph.static_graph import StaticGraph, check_plain_candidates
 from ..model_files import finished_model, write_description
 from .libraries import import_library
@@ -37,9 +38,9 @@ class _WithoutBatch(nn.Module):
 
 
 def export_ncnn(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
+    graph: ExportableGraph,
+    description: Description,
+    path: str | os.PathLike[str],
     *,
     example: Tensor,
     half_weights: bool = False,
@@ -72,7 +73,7 @@ def export_ncnn(
         trace(_WithoutBatch(static)).save(f"{work}/model.pt")
         _convert(pnnx.EXEC_PATH, Path(work), example, half_weights)
         names = {f"out{index}": name for index, name in enumerate(static.names)}
-        names["in0"] = description["input"]["name"]
+        names["in0"] = description.input.name
         text = (Path(work) / "model.ncnn.param").read_text(encoding="utf-8")
         _check_layers(text)
         scratch.write_text(rename_blobs(text, names), encoding="utf-8")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostnet_runtime.description import Description
 from ghostnet_runtime.description_text import METADATA_KEY
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..graph.exportable_graph import ExportableGraph
 from ..model_files import finished_model
 from .libraries import import_library
 from .onnx.model import export_onnx
 
 
 def export_openvino(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
+    graph: ExportableGraph,
+    description: Description,
+    path: str | os.PathLike[str],
     *,
     example: Tensor | None = None,
     half_weights: bool = False,
@@ -52,8 +53,8 @@ def export_openvino(
 
 
 def openvino_from_onnx(
-    onnx_path: str | os.PathLike,
-    path: str | os.PathLike,
+    onnx_path: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     half_weights: bool = False,
 ) -> Path:

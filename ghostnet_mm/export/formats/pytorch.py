@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
+from ghostnet_runtime.description import Description
 from torch import Tensor, nn
 
 from ...errors import OptionError
+from ..graph.exportable_graph import ExportableGraph
 from ..graph.static_graph import StaticGraph
 from ..model_files import finished_model, write_description
 
 
 def export_torchscript(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
+    graph: ExportableGraph,
+    description: Description,
+    path: str | os.PathLike[str],
     *,
     example: Tensor,
 ) -> Path:
@@ -51,9 +51,9 @@ def export_torchscript(
 
 
 def export_program(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
+    graph: ExportableGraph,
+    description: Description,
+    path: str | os.PathLike[str],
     *,
     example: Tensor,
 ) -> Path:
@@ -97,13 +97,13 @@ def exported_program(static: StaticGraph) -> torch.export.ExportedProgram:
 
 
 def _static(
-    graph: nn.Module, description: Mapping[str, Any], example: Tensor, kind: str
+    graph: ExportableGraph, description: Description, example: Tensor, kind: str
 ) -> StaticGraph:
-    if description["outputs"].get("form") == "detections":
+    if description.outputs.form == "detections":
         raise OptionError(
             f"{kind} cannot hold NMS in the graph; export to ONNX or OpenVINO instead."
         )
-    if description["input"].get("form") == "pixels":
+    if description.input.form == "pixels":
         raise OptionError(
             f"{kind} cannot hold preprocessing in the graph; export to ONNX or "
             "OpenVINO instead."

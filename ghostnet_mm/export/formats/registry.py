@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ghostnet_runtime.description import Description
 from torch import Tensor
 
 from ...errors import OptionError
@@ -55,7 +56,7 @@ class ExportFormat:
 def _write_onnx(nms: bool) -> Writer:
     def write(
         graph: DetectionGraph,
-        description: Mapping[str, Any],
+        description: Description,
         path: Path,
         example: Tensor,
         onnx_options: Mapping[str, bool],
@@ -67,7 +68,7 @@ def _write_onnx(nms: bool) -> Writer:
 
 def _write_openvino(
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     path: Path,
     example: Tensor,
     onnx_options: Mapping[str, bool],
@@ -80,7 +81,7 @@ def _write_fixed(export: Writer) -> Writer:
 
     def write(
         graph: DetectionGraph,
-        description: Mapping[str, Any],
+        description: Description,
         path: Path,
         example: Tensor,
         onnx_options: Mapping[str, bool],

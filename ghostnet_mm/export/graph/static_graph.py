@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 import torch
+from ghostnet_runtime.description import Description
 from torch import Tensor, nn
 
 from ...errors import OptionError
+from .exportable_graph import ExportableGraph
 
 
 class StaticGraph(nn.Module):
@@ -18,7 +19,7 @@ class StaticGraph(nn.Module):
     Args:
         graph: Takes ``(N, 3, H, W)`` images and returns tensors, by name or in order.
             It stays as it is.
-        description: Of the export; its ``outputs`` name what ``graph`` returns.
+        description: Of the export.
         example: An image of the size to export, ``(1, 3, H, W)`` float32.
 
     Attributes:
@@ -30,7 +31,7 @@ class StaticGraph(nn.Module):
     """
 
     def __init__(
-        self, graph: nn.Module, description: Mapping[str, Any], example: Tensor
+        self, graph: ExportableGraph, description: Description, example: Tensor
     ):
         super().__init__()
         if example.dim() != 4 or example.dtype != torch.float32:
@@ -39,21 +40,19 @@ class StaticGraph(nn.Module):
                 f"{example.dtype} of the shape {tuple(example.shape)}."
             )
         size = tuple(example.shape[-2:])
-        given = description["input"]
-        described = given.get("height"), given.get("width")
-        if described not in (size, (None, None)):
+        described = description.input.size
+        if described not in (size, None):
             raise OptionError(
                 f"The description is of inputs of {described[0]}x{described[1]} pixels "
                 f"and the example has {size[0]}x{size[1]}: make them equal."
             )
         graph = copy.deepcopy(graph).eval().requires_grad_(False)
-        if hasattr(graph, "fix_size"):
-            graph.fix_size(size)
+        graph.fix_size(size)
         # Not "graph": a traced module has an attribute of that name itself.
         self.source = graph
-        self.names = tuple(description["outputs"]["names"])
+        self.names = graph.output_names
         self.inputs: tuple[Tensor, ...] = (example,)
-        if given.get("image_sizes"):
+        if description.input.image_sizes is not None:
             self.inputs += (example.new_tensor([size]).expand(len(example), 2),)
         self.eval()
 
@@ -65,7 +64,7 @@ class StaticGraph(nn.Module):
         return tuple(outputs)
 
 
-def check_plain_candidates(description: Mapping[str, Any], kind: str) -> None:
+def check_plain_candidates(description: Description, kind: str) -> None:
     """Refuse what only ONNX, OpenVINO and torch can hold.
 
     Args:
@@ -75,19 +74,19 @@ def check_plain_candidates(description: Mapping[str, Any], kind: str) -> None:
     Raises:
         OptionError: The graph has two stages, NMS or preprocessing in it.
     """
-    outputs, given = description["outputs"], description["input"]
+    outputs, fed = description.outputs, description.input
     reason = None
-    if outputs.get("class_boxes") or given.get("image_sizes"):
+    if outputs.class_boxes or fed.image_sizes is not None:
         reason = "two-stage detectors"
-    elif outputs.get("form") == "detections":
+    elif outputs.form == "detections":
         reason = "NMS in the graph"
-    elif given.get("form") == "pixels":
+    elif fed.form == "pixels":
         reason = "preprocessing in the graph"
     if reason:
         raise OptionError(
             f"{kind} cannot hold {reason}; export to ONNX or OpenVINO instead."
         )
-    if given.get("batch") != 1 or given.get("height") is None:
+    if fed.batch != 1 or fed.size is None:
         raise OptionError(
             f"{kind} needs a fixed size and a batch of 1; export without dynamic axes."
         )

@@ -11,8 +11,8 @@ from mmdet.utils import register_all_modules
 from torch import nn
 
 from ghostnet_mm.configuration import Options, load_config
+from support.configs_read_once import FOLDER as CONFIGS
 from support.random_norms import randomize_norms
-from support.shipped_configs import FOLDER as CONFIGS
 
 # Padded inputs with pictures of these heights and widths inside.
 INPUT = (128, 160)

@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
 from mmengine.logging import MessageHub
-from support.shipped_configs import FOLDER, as_written, from_scratch
+from support.configs_read_once import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.configuration.files.reading import read_config

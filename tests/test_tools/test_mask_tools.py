@@ -138,10 +138,10 @@ def test_masks_are_written_and_drawn(instance_checkpoint, coco_subset, tmp_path)
     drawn = cv2.imread(str(tmp_path / "detections" / picture.name))
     np.testing.assert_array_equal(drawn, cv2.imread(str(picture)))
     (entry,) = json.loads((tmp_path / "detections" / "detections.json").read_text())
-    expected = [one for one in results if one["image_id"] == int(picture.stem)]
+    expected = [result for result in results if result["image_id"] == int(picture.stem)]
     assert len(entry["detections"]) == len(expected) > 0
     ours, theirs = (
-        np.sum([coco_mask.decode(one["segmentation"]) for one in found], axis=0)
+        np.sum([coco_mask.decode(result["segmentation"]) for result in found], axis=0)
         for found in (entry["detections"], expected)
     )
     assert ours.shape == cv2.imread(str(source)).shape[:2]

@@ -233,7 +233,7 @@ def test_pictures_of_a_segmentors_test_are_another_tools(segmented, tmp_path):
     ],
 )
 def test_a_segmentors_data_is_checked_first(segmented, options, message):
-    options = [f"train_dataloader.dataset.{one}" for one in options]
+    options = [f"train_dataloader.dataset.{option}" for option in options]
     done = run_here(
         *("train", SEGMENTOR, "--work-dir", "other", "--cfg-options", *options),
         cwd=segmented,

@@ -115,6 +115,7 @@ def export(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.export.card.deploy_card import Tolerances
     from ghostnet_mm.export.export_request import ExportRequest
     from ghostnet_mm.export.exporting import CARD_PAGE, export_detector
+    from ghostnet_mm.export.formats.base import ExportOptions
 
     detector = load_detector(
         arguments.checkpoint,
@@ -140,7 +141,7 @@ def export(arguments: argparse.Namespace) -> None:
             pictures=list(islice(pictures, arguments.num_images)),
             labelled=None if arguments.no_map else labelled,
             size=tuple(arguments.size) if arguments.size else None,
-            onnx_options=dict(
+            options=ExportOptions(
                 dynamic_batch=arguments.dynamic_batch,
                 dynamic_size=arguments.dynamic_size,
                 preprocess=arguments.preprocess,

@@ -22,8 +22,9 @@ from ..errors import OptionError
 from ..export.card.accuracy import LabelledPictures
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
-from ..export.formats.ncnn import export_ncnn
-from ..export.formats.onnx.model import export_onnx
+from ..export.formats.base import ExportJob
+from ..export.formats.ncnn import NcnnFormat
+from ..export.formats.onnx.format import OnnxFormat
 from ..export.graph.detection_graph import DetectionGraph
 from ..export.model_files import copy_model
 from ..measuring.latency import torch_threads
@@ -173,7 +174,7 @@ def _sources(
     """Export the network as it is and equalized, and prepare the pictures."""
     tell("exporting in float")
     exact, equal = work / "float.onnx", work / "equalized.onnx"
-    export_onnx(graph, description, exact)
+    OnnxFormat().write(ExportJob(graph, description, exact))
     prepare = ExportedDetector(exact, request.threads)
     images = [prepare.network_input(one) for one in request.calibration]
     tensors = [torch.from_numpy(one) for one in images[:EQUALISING_PICTURES]]
@@ -181,11 +182,11 @@ def _sources(
     fixed = graph.fix_size(description.input.size)
     equalized = equalize(fixed, tensors)
     graph.fix_size(None)
-    export_onnx(equalized.fix_size(None), description, equal)
+    OnnxFormat().write(ExportJob(equalized.fix_size(None), description, equal))
     if NCNN in request.runtimes:
         for one, path in ((graph, exact), (equalized, equal)):
             path = path.with_suffix(NcnnRecipe.suffix)
-            export_ncnn(one, description, path, example=tensors[0])
+            NcnnFormat().write(ExportJob(one, description, path))
             read_layers(path)  # what cannot be quantized is refused before long work
     return {FLOAT: exact, "equalized": equal, "images": images}
 

@@ -171,11 +171,10 @@ def test_what_an_exported_file_cannot_do_is_told():
         exported.input_for(candidate, DESCRIPTION, [picture] * 2, None)
     with pytest.raises(OptionError, match="not --size 8 8"):
         exported.input_for(candidate, DESCRIPTION, [picture], (8, 8))
+    free = described(
+        input=dict(height=None, width=None), resize=dict(scale=None, keep_ratio=True)
+    )
     with pytest.raises(OptionError, match="give --size"):
-        free = described(
-            input=dict(height=None, width=None),
-            resize=dict(scale=None, keep_ratio=True),
-        )
         exported.input_for(candidate, free, [picture], None)
     with pytest.raises(OptionError, match="--scope network"):
         exported.end_to_end_run(Candidate("a", "a.tflite"), 1)

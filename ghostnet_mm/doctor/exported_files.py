@@ -12,7 +12,8 @@ from ..configuration.console import tell
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
 from ..export.exported_models import open_exported
-from ..export.formats.onnx.model import export_onnx
+from ..export.formats.base import ExportJob
+from ..export.formats.onnx.format import OnnxFormat
 from ..export.formats.openvino import openvino_from_onnx
 from ..export.graph.detection_graph import DetectionGraph
 from ..quantization.output_error import output_error
@@ -121,7 +122,7 @@ def _export_onnx(detector: EagerDetector, path: Path) -> None:
     if description.input.size is None:
         # CenterNet leaves pictures as large as they are.
         description = describe(detector.cfg, graph, names, size=detector.size)
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
 
 
 def _is_written(

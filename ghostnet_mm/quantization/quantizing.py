@@ -17,8 +17,9 @@ from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
-from ..export.formats.ncnn import export_ncnn
-from ..export.formats.onnx.model import export_onnx
+from ..export.formats.base import ExportJob
+from ..export.formats.ncnn import NcnnFormat
+from ..export.formats.onnx.format import OnnxFormat
 from ..export.graph.detection_graph import DetectionGraph
 from ..export.model_files import copy_model, finished_model
 from ..measuring.latency import torch_threads
@@ -166,7 +167,7 @@ def _sources(
     """Export the network as it is and equalized, and prepare the pictures."""
     tell("exporting in float")
     exact, equal = work / "float.onnx", work / "equalized.onnx"
-    export_onnx(graph, description, exact)
+    OnnxFormat().write(ExportJob(graph, description, exact))
     prepare = ExportedDetector(exact, request.threads)
     images = [prepare.network_input(picture) for picture in request.calibration]
     tensors = [torch.from_numpy(image) for image in images[:EQUALIZING_PICTURES]]
@@ -175,11 +176,11 @@ def _sources(
     equalized = equalize(fixed, tensors)
     graph.fix_size(None)
     assert isinstance(equalized, DetectionGraph)
-    export_onnx(equalized.fix_size(None), description, equal)
+    OnnxFormat().write(ExportJob(equalized.fix_size(None), description, equal))
     if NCNN in request.runtimes:
         for network, path in ((graph, exact), (equalized, equal)):
             path = path.with_suffix(QUANTIZERS[NCNN].suffix)
-            export_ncnn(network, description, path, example=tensors[0])
+            NcnnFormat().write(ExportJob(network, description, path))
             read_layers(path)  # what cannot be quantized is refused before long work
     return FloatSources(exact, equal, images)
 

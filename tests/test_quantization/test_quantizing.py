@@ -20,7 +20,8 @@ from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.deploy_card import Latency
 from ghostnet_mm.export.description import describe
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.onnx.format import OnnxFormat
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.measuring.latency import Gain
 from ghostnet_mm.quantization import quantizing
@@ -79,7 +80,7 @@ def exported_fixture(tmp_path_factory):
     graph = DetectionGraph(model)
     description = describe(cfg, graph, list("0123456789"), size=SIZE)
     path = tmp_path_factory.mktemp("float") / "float.onnx"
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
     return graph, description, path
 
 

@@ -22,7 +22,7 @@ from ...measuring.machine import describe_machine
 from ..concat_free_choice import ConcatFreeChoice
 from ..exported_detector import ExportedDetector
 from ..exported_models import OPENERS
-from ..formats.registry import ExportFormat
+from ..formats.base import ExportFormat, ExportJob
 from ..graph.detection_graph import DetectionGraph
 from ..graph.resizing import mmdet_feeds_otherwise
 from ..model_files import model_files
@@ -229,7 +229,7 @@ def find_divergence(
     def run(probed: ProbedGraph, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"probes{one.suffix}"
-            one.write(probed, sized, path, example, {})
+            one.write(ExportJob(probed, sized, path))
             model = open_model(path, openers=OPENERS)
             return model.run({fed.name: image}, names)
 

@@ -53,7 +53,7 @@ class NcnnQuantizer(Quantizer):
 
     Args:
         source: The network in ONNX, which has the names of the layers; the file of
-            ``export_ncnn`` in float, which pnnx makes of PyTorch, lies beside it.
+            `NcnnFormat` in float, which pnnx makes of PyTorch, lies beside it.
         images: What the network is fed: ``(1, 3, H, W)`` float32 each.
 
     Raises:

@@ -1,6 +1,7 @@
 """What all backbones of the package share: taps, freezing, checkpointing, weights."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -154,6 +155,22 @@ class MultiScaleBackbone(BaseModule):
                         module.eval()
         return self
 
+    def _init_cfgs(self) -> list[dict[str, Any]]:
+        given = (
+            self.init_cfg
+            if isinstance(self.init_cfg, list | tuple)
+            else [self.init_cfg]
+        )
+        return [cfg for cfg in given if cfg is not None]
+
+    def pretrained_sources(self) -> list[str]:
+        """Return the files and names that ``init_cfg`` takes weights from."""
+        return [
+            cfg["checkpoint"]
+            for cfg in self._init_cfgs()
+            if cfg["type"] == "Pretrained"
+        ]
+
     def init_weights(self) -> None:
         """Initialize as ``init_cfg`` says; pretrained weights must fit key by key.
 
@@ -164,11 +181,7 @@ class MultiScaleBackbone(BaseModule):
         """
         if self.is_init:
             return
-        all_cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg]
-        pretrained = [
-            cfg for cfg in all_cfgs if cfg is not None and cfg["type"] == "Pretrained"
-        ]
-        others = [cfg for cfg in all_cfgs if cfg is not None and cfg not in pretrained]
+        others = [cfg for cfg in self._init_cfgs() if cfg["type"] != "Pretrained"]
         kept, self.init_cfg = self.init_cfg, others or None
         try:
             super().init_weights()
@@ -176,6 +189,6 @@ class MultiScaleBackbone(BaseModule):
             self.init_cfg = kept
         # Until the weights are in, another call must try, and fail, again.
         self.is_init = False
-        for cfg in pretrained:
-            load_backbone_weights(self, cfg["checkpoint"])
+        for source in self.pretrained_sources():
+            load_backbone_weights(self, source)
         self.is_init = True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configuration.files.reading import SUFFIXES as CONFIG_SUFFIXES
+from ..configuration.files.reading import named_config
 from ..configuration.options import parse_assignments
 from ..errors import OptionError
 
@@ -58,8 +59,9 @@ class BenchmarkCandidate:
                 "A candidate is empty; give [LABEL=]FILE [KEY=VALUE ...]."
             )
         label, equals, path = words[0].partition("=")
+        path = named_config(path if equals else words[0])
         if not equals:
-            label, path = Path(words[0]).stem, words[0]
+            label = Path(path).stem
         if not label or not path:
             raise OptionError(f"{words[0]!r} is not LABEL=FILE.")
         settings = parse_assignments(words[1:]) if words[1:] else {}

@@ -24,6 +24,7 @@ from ghostnet_mm.checkpoints.harmless_references import (
     RefusedReferenceError,
     restore_plain_objects,
 )
+from ghostnet_mm.checkpoints.unpacked import refuse_unpacked
 from ghostnet_mm.errors import CheckpointError
 
 MapLocation = str | torch.device | dict | Callable | None
@@ -45,10 +46,11 @@ def load_checkpoint_file(
         What was saved: a flat dict of tensors, or a dict that holds one.
 
     Raises:
-        CheckpointError: The file is missing, damaged, not a checkpoint, or refers to
-            anything that a checkpoint does not need and that could run code.
+        CheckpointError: The file is missing, damaged, unpacked, not a checkpoint, or
+            refers to anything that a checkpoint does not need and that could run code.
     """
     file = Path(path).expanduser()
+    refuse_unpacked(file)
     if file.is_dir():
         raise CheckpointError(
             f"{file} is a folder, not a checkpoint; name the file inside it."

@@ -156,11 +156,11 @@ def _onnx_profile(
     threads: int,
 ) -> Profile:
     model, image = exact.model, exact.network_input(picture)
-    given = model.description["input"]
-    inputs = {given["name"]: image}
-    if given.get("image_sizes"):
+    given = model.description.input
+    inputs = {given.name: image}
+    if given.image_sizes is not None:
         # The picture fills its frame.
-        inputs[given["image_sizes"]] = np.array([image.shape[-2:]], np.float32)
+        inputs[given.image_sizes] = np.array([image.shape[-2:]], np.float32)
     labels = module_labels(detector.model)
     found = profile_onnx(model.path, inputs, rounds, threads, labels)
     return replace(found, note=f"{found.note} The network with decoding, no NMS.")

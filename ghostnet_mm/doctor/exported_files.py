@@ -12,7 +12,8 @@ from ..configuration.console import tell
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
 from ..export.exported_models import open_exported
-from ..export.formats.onnx.model import export_onnx
+from ..export.formats.base import ExportJob
+from ..export.formats.onnx.format import OnnxFormat
 from ..export.formats.openvino import openvino_from_onnx
 from ..export.graph.detection_graph import DetectionGraph
 from ..quantization.output_error import output_error
@@ -77,7 +78,7 @@ def int8_proposals(
         files: By suffix; grows by those in INT8, such as ``int8.onnx``.
         notes: Grows by a sentence for each that cannot be written.
     """
-    if exact.model.description["input"].get("image_sizes"):
+    if exact.model.description.input.image_sizes:
         notes.append("INT8: not tried, for detectors of two stages are not quantized.")
         return []
     images = [exact.network_input(picture) for picture in pictures]
@@ -118,10 +119,10 @@ def _export_onnx(detector: EagerDetector, path: Path) -> None:
     head = getattr(model, "bbox_head", None) or model.roi_head.bbox_head
     names = [str(label) for label in range(head.num_classes)]
     description = describe(detector.cfg, graph, names)
-    if description["input"]["height"] is None:
+    if description.input.size is None:
         # CenterNet leaves pictures as large as they are.
         description = describe(detector.cfg, graph, names, size=detector.size)
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
 
 
 def _is_written(

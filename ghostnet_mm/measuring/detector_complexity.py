@@ -115,4 +115,4 @@ def network_pass_on(model: nn.Module, images: torch.Tensor) -> Callable[[], obje
 
 def model_channels(cfg: Config) -> int:
     """Return the number of image channels that the backbone takes."""
-    return cfg.model.get("backbone", {}).get("in_channels", 3)
+    return int(cfg.model.get("backbone", {}).get("in_channels", 3))

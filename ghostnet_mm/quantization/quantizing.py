@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from ghostnet_runtime.atomic_writing import finished_folder
+from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
-from ..engine.inference.detection import Detector
+from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
-from ..export.formats.ncnn import export_ncnn
-from ..export.formats.onnx.model import export_onnx
+from ..export.formats.base import ExportJob
+from ..export.formats.ncnn import NcnnFormat
+from ..export.formats.onnx.format import OnnxFormat
 from ..export.graph.detection_graph import DetectionGraph
 from ..export.model_files import copy_model, finished_model
 from ..measuring.latency import torch_threads
@@ -39,7 +40,7 @@ EQUALIZING_PICTURES = 16
 
 
 def quantize_detector(
-    detector: Detector,
+    detector: TrainedDetector,
     out_dir: str | os.PathLike[str],
     name: str,
     request: QuantizationRequest,
@@ -131,17 +132,16 @@ def _quantize_for(
 
 def _empty_report(
     name: str,
-    description: Mapping[str, Any],
+    description: Description,
     sources: FloatSources,
     measuring: StepMeasuring,
 ) -> QuantizationReport:
     request = measuring.request
-    entry = description["input"]
     return QuantizationReport(
         model=dict(
             name=name,
-            config=description["source"]["config"],
-            input=f"{entry['height']}x{entry['width']}",
+            config=description.source.config,
+            input=f"{description.input.height}x{description.input.width}",
         ),
         machine=dict(
             machine=describe_machine(),
@@ -160,28 +160,27 @@ def _empty_report(
 
 def _sources(
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     work: Path,
     request: QuantizationRequest,
 ) -> FloatSources:
     """Export the network as it is and equalized, and prepare the pictures."""
     tell("exporting in float")
     exact, equal = work / "float.onnx", work / "equalized.onnx"
-    export_onnx(graph, description, exact)
+    OnnxFormat().write(ExportJob(graph, description, exact))
     prepare = ExportedDetector(exact, request.threads)
     images = [prepare.network_input(picture) for picture in request.calibration]
     tensors = [torch.from_numpy(image) for image in images[:EQUALIZING_PICTURES]]
     tell("equalizing")
-    entry = description["input"]
-    fixed = graph.fix_size((entry["height"], entry["width"]))
+    fixed = graph.fix_size(description.input.size)
     equalized = equalize(fixed, tensors)
     graph.fix_size(None)
     assert isinstance(equalized, DetectionGraph)
-    export_onnx(equalized.fix_size(None), description, equal)
+    OnnxFormat().write(ExportJob(equalized.fix_size(None), description, equal))
     if NCNN in request.runtimes:
         for network, path in ((graph, exact), (equalized, equal)):
             path = path.with_suffix(QUANTIZERS[NCNN].suffix)
-            export_ncnn(network, description, path, example=tensors[0])
+            NcnnFormat().write(ExportJob(network, description, path))
             read_layers(path)  # what cannot be quantized is refused before long work
     return FloatSources(exact, equal, images)
 

@@ -250,7 +250,7 @@ class RuntimeSteps:
                 model = file.opened.model
                 self.kernels[file.step.name] = kernel_times(
                     file.path,
-                    {model.description["input"]["name"]: self.measuring.images[0]},
+                    {model.description.input.name: self.measuring.images[0]},
                     self.request.rounds,
                     self.request.threads,
                 )

@@ -1,7 +1,6 @@
 """Any mix of detectors, timed side by side, and told in a table, CSV and plots."""
 
 import csv
-import json
 import multiprocessing
 import types
 
@@ -11,7 +10,9 @@ import pytest
 import torch
 from mmdet.apis import inference_detector
 from mmdet.utils import register_all_modules
+from support.descriptions import described
 from support.running_tools import TINY
+from support.sample_cards import sample_card, sample_format
 
 from ghostnet_mm.benchmarking import (
     Benchmark,
@@ -32,18 +33,10 @@ from ghostnet_mm.benchmarking.subjects import ScopedCandidate, Subject
 from ghostnet_mm.errors import DataError, OptionError
 from ghostnet_mm.measuring.latency import Timing
 
-DESCRIPTION = {
-    "input": {
-        "form": "tensor",
-        "batch": 1,
-        "height": 8,
-        "width": 16,
-        "channel_order": "rgb",
-        "mean": [1.0, 2.0, 3.0],
-        "std": [4.0, 5.0, 6.0],
-    },
-    "resize": {"scale": [16, 8]},
-}
+DESCRIPTION = described(
+    input=dict(height=8, width=16, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0)),
+    resize=dict(scale=(16, 8)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +161,8 @@ def test_an_exported_file_gets_normalized_planes():
     # The first plane is red, the last of OpenCV's channels.
     np.testing.assert_allclose(image[0, 0], (picture[..., 2] - 1.0) / 4, rtol=1e-6)
     np.testing.assert_allclose(image[0, 2], (picture[..., 0] - 3.0) / 6, rtol=1e-6)
-    pixels = {**DESCRIPTION, "input": {"form": "pixels", "batch": None}}
+    anything = dict(form="pixels", batch=None, height=None, width=None)
+    pixels = described(DESCRIPTION, input=anything)
     image, size = exported.input_for(candidate, pixels, [picture] * 2, None)
     assert image.shape == (2, 8, 16, 3)
     assert image.dtype == np.uint8
@@ -180,8 +174,12 @@ def test_what_an_exported_file_cannot_do_is_told():
         exported.input_for(candidate, DESCRIPTION, [picture] * 2, None)
     with pytest.raises(OptionError, match="not --size 8 8"):
         exported.input_for(candidate, DESCRIPTION, [picture], (8, 8))
+    free = described(
+        input=dict(height=None, width=None),
+        resize=dict(scale=None, keep_ratio=True),
+    )
     with pytest.raises(OptionError, match="give --size"):
-        exported.input_for(candidate, {"input": {}}, [picture], None)
+        exported.input_for(candidate, free, [picture], None)
     with pytest.raises(OptionError, match="--scope network"):
         exported.end_to_end_run(BenchmarkCandidate("a", "a.tflite"), 1)
 
@@ -276,7 +274,6 @@ def test_without_scores_there_is_no_column_and_no_plot(tmp_path):
 def test_scores_are_found_where_they_are(tmp_path):
     candidates = [
         BenchmarkCandidate("v1", "v1.py"),
-        BenchmarkCandidate("pth", "out/epoch_5.pth"),
         BenchmarkCandidate("onnx", "exported/digits.onnx"),
     ]
     runs = tmp_path / "runs.csv"
@@ -285,20 +282,13 @@ def test_scores_are_found_where_they_are(tmp_path):
         "v1,0,60,0.25,0.4\nv1,1,60,,\nother,0,60,0.9,0.9\n"
     )
     card = tmp_path / "card.json"
-    content = {
-        "format": "ghostnet_mm.deploy_card/1",
-        "model": {"checkpoint": "work_dirs/epoch_5.pth"},
-        "pytorch": {"bbox_mAP": 0.333},
-        "formats": [
-            {"name": "onnx", "file": "digits.onnx", "metrics": {"bbox_mAP": 0.332}},
-            {"name": "ncnn", "file": "digits.ncnn.param", "metrics": {}},
-        ],
-    }
-    card.write_text(json.dumps(content))
+    sample_card(
+        sample_format(file="digits.onnx", metrics={"bbox_mAP": 0.332}),
+        sample_format("ncnn", file="digits.ncnn.param", metrics={}),
+    ).write_json(card)
     assert collect_scores([str(runs), str(card)], candidates) == {
         # A run that found nothing has no score: that is 0.
         "v1": [0.25, 0.0],
-        "pth": [0.333],
         "onnx": [0.332],
     }
     assert collect_scores(["v1=0.3"], candidates) == {"v1": [0.3]}

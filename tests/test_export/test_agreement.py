@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
+from ghostnet_runtime import Detections
 
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export.card.agreement import detection_agreement, output_differences
 
 
-def detections(*rows: tuple[float, ...]) -> Boxes:
+def detections(*rows: tuple[float, ...]) -> Detections:
     """Rows of x1, y1, x2, y2, label, score."""
     table = np.array(rows, dtype=np.float32).reshape(-1, 6)
-    return Boxes(table[:, :4], table[:, 4].astype(int), table[:, 5])
+    labels = table[:, 4].astype(int)
+    return Detections(table[:, :4], table[:, 5], labels, ("a", "b", "c"))
 
 
 def test_the_same_detections_in_another_order_agree():

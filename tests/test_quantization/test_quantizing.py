@@ -15,12 +15,13 @@ from support.running_tools import ROOT
 from torch import nn
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.engine.inference.detection import Detector
+from ghostnet_mm.engine.inference.detection import TrainedDetector
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.deploy_card import Latency
 from ghostnet_mm.export.description import describe
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.onnx.format import OnnxFormat
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.measuring.latency import Gain
 from ghostnet_mm.quantization import quantizing
@@ -79,7 +80,7 @@ def exported_fixture(tmp_path_factory):
     graph = DetectionGraph(model)
     description = describe(cfg, graph, list("0123456789"), size=SIZE)
     path = tmp_path_factory.mktemp("float") / "float.onnx"
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
     return graph, description, path
 
 
@@ -364,7 +365,7 @@ def request_fixture():
     torch.manual_seed(0)
     model = randomize_norms(MODELS.build(cfg.model).eval())
     model.cfg = cfg
-    detector = Detector(model, tuple("0123456789"), None)
+    detector = TrainedDetector(model, tuple("0123456789"), None)
     generator = np.random.default_rng(1)
     request = QuantizationRequest(
         [generator.integers(0, 255, (90, 96, 3), np.uint8) for _ in range(2)],
@@ -397,7 +398,7 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
     assert int8_convs(path) == {
         name for one in report.sensitivities for name in one.layers
     } - set(last.float_layers)
-    assert open_exported(path).description["name"] == "digits"
+    assert open_exported(path).description.name == "digits"
     assert sorted(one.name for one in path.parent.iterdir()) == [
         "digits.int8.onnx", "quantization.html", "quantization.json",
         "quantization.md",
@@ -431,7 +432,7 @@ def test_whole_run_for_ncnn(request_and_detector, tmp_path):
         "quantization.md",
     ]  # fmt: skip
     path = tmp_path / "out" / report.files["ncnn"]
-    assert open_exported(path).description["name"] == "digits-1.1x"
+    assert open_exported(path).description.name == "digits-1.1x"
     text = (path.parent / "quantization.md").read_text()
     assert re.search(r"^\| ncnn +\| plain +\|", text, re.MULTILINE)
     assert "unverified on ARM" in text

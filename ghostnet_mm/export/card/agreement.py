@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from ...evaluation.shown_objects import Boxes
+from ghostnet_runtime import Detections
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ def _gaps(
 
 
 def detection_agreement(
-    expected: Sequence[Boxes],
-    actual: Sequence[Boxes],
+    expected: Sequence[Detections],
+    actual: Sequence[Detections],
     score_threshold: float = 0.05,
     least_overlap: float = 0.5,
 ) -> DetectionAgreement:
@@ -128,9 +127,9 @@ def detection_agreement(
 
 
 def _strays(
-    other: Boxes,
+    other: Detections,
     free: np.ndarray,
-    mine: Boxes,
+    mine: Detections,
     score_threshold: float,
     least_overlap: float,
 ) -> int:

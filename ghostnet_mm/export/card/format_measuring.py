@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from ghostnet_runtime import Detections
 
-from ...engine.inference.detection import Detector
-from ...evaluation.shown_objects import Boxes
+from ...engine.inference.detection import TrainedDetector
 from ...measuring.latency import Timing, alternating_times
 from ..exported_detector import ExportedDetector
 from ..graph.detection_graph import DetectionGraph
@@ -32,8 +32,7 @@ Size = tuple[int, int] | None
 
 def fixed_size(exported: ExportedDetector) -> Size:
     """Return height and width of a file's input; ``None`` for any."""
-    entry = exported.model.description["input"]
-    return None if entry["height"] is None else (entry["height"], entry["width"])
+    return exported.model.description.input.size
 
 
 def raw_differences(
@@ -80,8 +79,8 @@ def raw_differences(
 def _has_raw_outputs(graph: DetectionGraph, exported: ExportedDetector) -> bool:
     description = exported.model.description
     return (
-        description["outputs"]["form"] == "candidates"
-        and description["input"]["form"] == "tensor"
+        description.outputs.form == "candidates"
+        and description.input.form == "tensor"
         and not graph.takes_image_sizes
     )
 
@@ -107,7 +106,7 @@ def _joined(
 
 
 def agreements_with_mmdet(
-    references: Mapping[Size, Detector],
+    references: Mapping[Size, TrainedDetector],
     exported: Mapping[str, ExportedDetector],
     pictures: Sequence[np.ndarray],
 ) -> dict[str, DetectionAgreement]:
@@ -118,7 +117,7 @@ def agreements_with_mmdet(
         exported: Files by name.
         pictures: (H, W, 3) uint8 BGR.
     """
-    expected: dict[Size, list[Boxes]] = {
+    expected: dict[Size, list[Detections]] = {
         size: [one.detect(pixels) for pixels in pictures]
         for size, one in references.items()
     }
@@ -131,7 +130,7 @@ def agreements_with_mmdet(
 
 
 def scores_of_all(
-    detectors: Mapping[str, Callable[[np.ndarray], Boxes]],
+    detectors: Mapping[str, Callable[[np.ndarray], Detections]],
     pictures: LabelledPictures,
     after_each: Callable[[str, int], object],
 ) -> dict[str, dict[str, float]]:
@@ -151,7 +150,7 @@ def scores_of_all(
 
 
 def latencies(
-    detector: Detector,
+    detector: TrainedDetector,
     exported: Mapping[str, ExportedDetector],
     picture: np.ndarray,
     rounds: int,
@@ -174,7 +173,7 @@ def latencies(
         image = one.network_input(picture)
         bare[name] = lambda one=one, image=image: one.model.run(image)
         whole[name] = lambda one=one: one.detect(picture)
-        if PYTORCH not in bare and one.model.description["input"]["form"] == "tensor":
+        if PYTORCH not in bare and one.model.description.input.form == "tensor":
             tensor = torch.from_numpy(image)
             bare[PYTORCH] = lambda tensor=tensor: _eager(detector, tensor)
     return _timed(bare, rounds), _timed(whole, rounds)
@@ -185,7 +184,7 @@ def megabytes(files: Sequence[Path]) -> float:
     return sum(one.stat().st_size for one in files) / 1e6
 
 
-def _eager(detector: Detector, image: torch.Tensor) -> object:
+def _eager(detector: TrainedDetector, image: torch.Tensor) -> object:
     """Run backbone, neck and head of the model as it was trained."""
     from mmdet.structures import DetDataSample
 

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.description import read_description
+from ghostnet_runtime.description_text import find_description
 
 from ...errors import OptionError
 from ...export.formats.libraries import import_library
 from ...export.model_files import (
     copy_model,
     finished_model,
-    read_description,
     write_description,
 )
 from ..onnx_layers import conv_layers
@@ -52,7 +53,7 @@ class NcnnQuantizer(Quantizer):
 
     Args:
         source: The network in ONNX, which has the names of the layers; the file of
-            ``export_ncnn`` in float, which pnnx makes of PyTorch, lies beside it.
+            `NcnnFormat` in float, which pnnx makes of PyTorch, lies beside it.
         images: What the network is fed: ``(1, 3, H, W)`` float32 each.
 
     Raises:
@@ -113,7 +114,8 @@ class NcnnQuantizer(Quantizer):
         ]
         with finished_model(path, self.suffix) as scratch:
             write_layers(self._path, layers, scratch)
-            write_description(read_description(self._path), scratch)
+            description = read_description(*find_description(self._path))
+            write_description(description, scratch)
         return Path(path)
 
     def _measured(self, method: str) -> Mapping[str, float]:

@@ -37,7 +37,7 @@ class OnnxQuantizer(Quantizer):
     ``kernel_times`` show it.
 
     Args:
-        source: A file of ``export_onnx`` in float, candidates or with NMS.
+        source: A file of `OnnxFormat` in float, candidates or with NMS.
         images: What the network is fed: ``(1, 3, H, W)`` float32 each.
 
     Attributes:

@@ -26,7 +26,7 @@ class Quantizer(ABC):
     where the runtime's tools allow it.
 
     Args:
-        source: A file of ``export_onnx`` in float.
+        source: A file of `OnnxFormat` in float.
         images: What the network is fed to calibrate: ``(1, 3, H, W)`` float32 each.
 
     Attributes:

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner, set_random_seed
@@ -84,6 +85,8 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTria
         shrink(cfg, size)
     model = MODELS.build(cfg.model)
     model.init_weights()
+    training: Iterable[Any]
+    validation: Iterable[Any]
     if detects:
         training, validation = map(_loader, (cfg.train_dataloader, cfg.val_dataloader))
     else:
@@ -128,7 +131,7 @@ def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
     return build_optim_wrapper(model, wrapper).optimizer
 
 
-def _predict(model: nn.Module, batch: Any) -> int:
+def _predict(model: BaseModel, batch: Any) -> int:
     model.eval()
     with torch.no_grad():
         results = model.test_step(batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -26,6 +26,7 @@ from ..errors import DataError
 RecordType = TypeVar("RecordType", bound="Record")
 
 
+@dataclass(frozen=True)
 class Record:
     """A dataclass of texts, numbers, tuples, mappings and other dataclasses.
 
@@ -42,7 +43,6 @@ class Record:
         Raises:
             OSError: The file cannot be written.
         """
-        assert is_dataclass(self)
         write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod

@@ -129,7 +129,8 @@ def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
     logger.setLevel("ERROR")
     try:
         with without_prints():
-            return metric.evaluate(count)
+            scores: dict[str, float] = metric.evaluate(count)
+            return scores
     finally:
         logger.setLevel(level)
 

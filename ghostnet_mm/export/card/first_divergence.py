@@ -50,8 +50,9 @@ class ProbedGraph(nn.Module):
 
     def fix_size(self, size: tuple[int, int] | None) -> ProbedGraph:
         """Pass the size on to the network, where it asks for one."""
-        if hasattr(self.source, "fix_size"):
-            self.source.fix_size(size)
+        source: Any = self.source
+        if hasattr(source, "fix_size"):
+            source.fix_size(size)
         return self
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -141,7 +142,7 @@ def _relative_gap(expected: np.ndarray, actual: np.ndarray) -> float:
     if expected.shape != actual.shape:
         # ncnn has no batch dimension.
         actual = actual.reshape(expected.shape)
-    expected, actual = np.float64(expected), np.float64(actual)
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):  # inf - inf
         gaps = np.where(same, 0, np.abs(expected - actual))

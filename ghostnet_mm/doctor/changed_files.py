@@ -75,7 +75,7 @@ class ChangedFiles:
         from ..export.exported_models import open_exported
 
         description = open_exported(self.files["onnx"], self.threads).description
-        self._takes_sizes = bool(description["input"].get("image_sizes"))
+        self._takes_sizes = description.input.image_sizes is not None
         candidate = Candidate("onnx", str(self.files["onnx"]))
         self._images = [
             input_for(candidate, description, [one], None)[0] for one in self.pictures

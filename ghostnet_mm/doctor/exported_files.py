@@ -55,16 +55,17 @@ def export_onnx_file(model: nn.Module, detector: EagerDetector, path: Path) -> P
         UserError: It cannot be exported, or a package is missing.
     """
     from ..export.description import describe
-    from ..export.formats.onnx.model import export_onnx
+    from ..export.formats.base import ExportJob
+    from ..export.formats.onnx.format import OnnxFormat
     from ..export.graph.detection_graph import DetectionGraph
 
     graph = DetectionGraph(model)
     names = [str(one) for one in range(_class_count(model))]
     description = describe(detector.cfg, graph, names)
-    if description["input"]["height"] is None:
+    if description.input.size is None:
         # CenterNet leaves pictures as large as they are.
         description = describe(detector.cfg, graph, names, size=detector.size)
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
     return path
 
 

@@ -137,7 +137,7 @@ def conv_weights(layer: NcnnLayer) -> ConvWeights:
     if int.from_bytes(layer.stored[:WORD], "little") != FLOAT_TAG:
         raise OptionError(
             f"The layer {layer.name} is not in single precision; quantize a file that "
-            "was exported without half_weights."
+            "was exported in float32."
         )
     count, outputs = layer.number(ConvKey.WEIGHTS), layer.number(ConvKey.OUTPUTS)
     values = np.frombuffer(layer.stored, dtype="<f4")[1:]

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.description import read_description
+from ghostnet_runtime.description_text import find_description
 
 from ..errors import OptionError
 from ..export.formats.libraries import import_library
-from ..export.model_files import finished_model, read_description, write_description
+from ..export.model_files import finished_model, write_description
 from .ncnn_files import (
     CONVOLUTIONS,
     ConvKey,
@@ -133,7 +135,8 @@ class NcnnQuantizer:
         ]
         with finished_model(path, ".ncnn.param") as scratch:
             write_layers(self._path, layers, scratch)
-            write_description(read_description(self._path), scratch)
+            description = read_description(*find_description(self._path))
+            write_description(description, scratch)
         return Path(path)
 
     def _measured(self, method: str) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from ghostnet_runtime.atomic_writing import finished_folder
+from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
 from ..engine.inference.detection import Detector
@@ -21,8 +22,9 @@ from ..errors import OptionError
 from ..export.card.accuracy import LabelledPictures
 from ..export.description import describe
 from ..export.exported_detector import ExportedDetector
-from ..export.formats.ncnn import export_ncnn
-from ..export.formats.onnx.model import export_onnx
+from ..export.formats.base import ExportJob
+from ..export.formats.ncnn import NcnnFormat
+from ..export.formats.onnx.format import OnnxFormat
 from ..export.graph.detection_graph import DetectionGraph
 from ..export.model_files import copy_model
 from ..measuring.latency import torch_threads
@@ -137,9 +139,8 @@ def quantize_detector(
         report = QuantizationReport(
             model=dict(
                 name=name,
-                config=description["source"]["config"],
-                input=f"{description['input']['height']}x"
-                f"{description['input']['width']}",
+                config=description.source.config,
+                input=f"{description.input.height}x{description.input.width}",
             ),
             machine=dict(
                 machine=describe_machine(),
@@ -166,27 +167,26 @@ def quantize_detector(
 
 def _sources(
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     work: Path,
     request: QuantizationRequest,
 ) -> dict[str, Any]:
     """Export the network as it is and equalized, and prepare the pictures."""
     tell("exporting in float")
     exact, equal = work / "float.onnx", work / "equalized.onnx"
-    export_onnx(graph, description, exact)
+    OnnxFormat().write(ExportJob(graph, description, exact))
     prepare = ExportedDetector(exact, request.threads)
     images = [prepare.network_input(one) for one in request.calibration]
     tensors = [torch.from_numpy(one) for one in images[:EQUALISING_PICTURES]]
     tell("equalizing")
-    entry = description["input"]
-    fixed = graph.fix_size((entry["height"], entry["width"]))
+    fixed = graph.fix_size(description.input.size)
     equalized = equalize(fixed, tensors)
     graph.fix_size(None)
-    export_onnx(equalized.fix_size(None), description, equal)
+    OnnxFormat().write(ExportJob(equalized.fix_size(None), description, equal))
     if NCNN in request.runtimes:
         for one, path in ((graph, exact), (equalized, equal)):
             path = path.with_suffix(NcnnRecipe.suffix)
-            export_ncnn(one, description, path, example=tensors[0])
+            NcnnFormat().write(ExportJob(one, description, path))
             read_layers(path)  # what cannot be quantized is refused before long work
     return {FLOAT: exact, "equalized": equal, "images": images}
 

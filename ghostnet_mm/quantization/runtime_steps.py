@@ -319,7 +319,7 @@ class RuntimeSteps:
         last = len(self._steps) - 1
         for index, step in enumerate(self._steps):
             if step.name in ("FP32", plain) or index == last:
-                given = self._files[index].model.description["input"]["name"]
+                given = self._files[index].model.description.input.name
                 self.kernels[step.name] = kernel_times(
                     self._paths[index],
                     {given: self.measuring.images[0]},

@@ -192,8 +192,6 @@ def _padded(
     height, width = resized
     if rule.pad == "fixed" and rule.scale is not None:
         return max(height, rule.scale[1]), max(width, rule.scale[0])
-    if rule.pad == "square":
-        return max(resized), max(resized)
     if rule.pad == "around":
         # mmdet's CenterNet: always a border, of a whole divisor where none is needed.
         return tuple((side // divisor + 1) * divisor for side in resized)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmdet.apis import inference_detector
 from mmdet.utils import register_all_modules
+from support.descriptions import described
 from support.running_tools import TINY
 from support.sample_cards import sample_card, sample_format
 
@@ -31,18 +32,10 @@ from ghostnet_mm.benchmarking.measuring import BenchmarkRow
 from ghostnet_mm.errors import DataError, OptionError
 from ghostnet_mm.measuring.latency import Timing
 
-DESCRIPTION = {
-    "input": {
-        "form": "tensor",
-        "batch": 1,
-        "height": 8,
-        "width": 16,
-        "channel_order": "rgb",
-        "mean": [1.0, 2.0, 3.0],
-        "std": [4.0, 5.0, 6.0],
-    },
-    "resize": {"scale": [16, 8]},
-}
+DESCRIPTION = described(
+    input=dict(height=8, width=16, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0)),
+    resize=dict(scale=(16, 8)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +158,8 @@ def test_an_exported_file_gets_normalized_planes():
     # The first plane is red, the last of OpenCV's channels.
     np.testing.assert_allclose(image[0, 0], (picture[..., 2] - 1.0) / 4, rtol=1e-6)
     np.testing.assert_allclose(image[0, 2], (picture[..., 0] - 3.0) / 6, rtol=1e-6)
-    pixels = {**DESCRIPTION, "input": {"form": "pixels", "batch": None}}
+    anything = dict(form="pixels", batch=None, height=None, width=None)
+    pixels = described(DESCRIPTION, input=anything)
     image, size = exported.input_for(candidate, pixels, [picture] * 2, None)
     assert image.shape == (2, 8, 16, 3)
     assert image.dtype == np.uint8
@@ -177,8 +171,11 @@ def test_what_an_exported_file_cannot_do_is_told():
         exported.input_for(candidate, DESCRIPTION, [picture] * 2, None)
     with pytest.raises(OptionError, match="not --size 8 8"):
         exported.input_for(candidate, DESCRIPTION, [picture], (8, 8))
+    free = described(
+        input=dict(height=None, width=None), resize=dict(scale=None, keep_ratio=True)
+    )
     with pytest.raises(OptionError, match="give --size"):
-        exported.input_for(candidate, {"input": {}}, [picture], None)
+        exported.input_for(candidate, free, [picture], None)
     with pytest.raises(OptionError, match="--scope network"):
         exported.end_to_end_run(Candidate("a", "a.tflite"), 1)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from support.descriptions import described
 
 from ghostnet_mm.export.card.format_measuring import raw_differences
 
@@ -29,7 +30,10 @@ def file_of(size, gap=0.0, outputs="candidates", form="tensor"):
     def network_input(pixels):
         return np.ones((1, 3, *(size or pixels.shape[:2])), np.float32)
 
-    description = dict(outputs=dict(form=outputs), input=dict(form=form))
+    names = ("boxes", "scores") if outputs == "candidates" else ("detections", "labels")
+    description = described(
+        input=dict(form=form), outputs=dict(form=outputs, names=names)
+    )
     model = SimpleNamespace(
         description=description, run=lambda image: {"boxes": image * 2 + gap}
     )

@@ -1,6 +1,5 @@
 """mmdet fed as a file of a fixed size finds what the file finds."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose, Resize
+from support.descriptions import described
 from support.random_detectors import PICTURES, build, images, samples
 
 from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
@@ -61,14 +61,13 @@ def graph_as_file(detector, size=None):
             outputs = graph(*map(torch.from_numpy, inputs.values()))
         return {name: outputs[name].numpy() for name in names}
 
-    text = json.dumps(description)
-    backend = DescribedBackend(text, Path("graph.json"), compute)
+    backend = DescribedBackend(description.to_json(), Path("graph.json"), compute)
     runtime = ghostnet_runtime.Detector.of_backend(backend)
     return description, runtime
 
 
 def fixed_input(description):
-    return description["input"]["height"], description["input"]["width"]
+    return description.input.size
 
 
 def agreement(detect, other, pixels):
@@ -182,9 +181,8 @@ def test_what_a_fixed_size_changes(wide):
     description = wide[1]
 
     def changed(height, width, **resize):
-        entry = dict(description["input"], height=height, width=width)
-        rule = dict(description["resize"], **resize)
-        return dict(description, input=entry, resize=rule)
+        fed = dict(height=height, width=width)
+        return described(description, input=fed, resize=resize)
 
     assert shrunk_pictures(description) == ("upright",)
     assert mmdet_feeds_otherwise(description)

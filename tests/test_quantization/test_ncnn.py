@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from support.descriptions import described
 from torch import nn
 
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.ncnn import export_ncnn
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.ncnn import NcnnFormat
+from ghostnet_mm.export.graph.exportable_graph import ExportableGraph
 from ghostnet_mm.quantization.ncnn_files import (
     ConvKey,
     conv_weights,
@@ -20,21 +23,17 @@ pytest.importorskip("ncnn")
 pytest.importorskip("pnnx")
 
 SIZE = (24, 20)
-DESCRIPTION = {
-    "format": "ghostnet_mm.detector/1",
-    "name": "tiny",
-    "task": "detection",
-    "classes": ["0", "1", "2", "3"],
-    "input": {"name": "image", "height": 24, "width": 20, "batch": 1},
-    "outputs": {"names": ["boxes", "scores"], "form": "candidates"},
-}
+DESCRIPTION = described(
+    classes=("0", "1", "2", "3"),
+    input=dict(height=24, width=20),
+    resize=dict(scale=(20, 24)),
+)
 
 
-class Tiny(nn.Module):
+class Tiny(ExportableGraph):
     """All kinds of convolutions, one of them used twice, two alike; odd numbers."""
 
     output_names = ("boxes", "scores")
-    takes_image_sizes = False
 
     def __init__(self):
         super().__init__()
@@ -82,10 +81,7 @@ def files_fixture(tmp_path_factory):
         model.network["depthwise"].weight[3] = 0
     example = torch.from_numpy(pictures()[0])
     torch.onnx.export(model, (example,), folder / "a.onnx", dynamo=True, verbose=False)
-    export_ncnn(
-        model, DESCRIPTION, folder / "a.ncnn.param",
-        example=example,
-    )  # fmt: skip
+    NcnnFormat().write(ExportJob(model, DESCRIPTION, folder / "a.ncnn.param"))
     return model, folder / "a.ncnn.param", folder / "a.onnx"
 
 

@@ -19,7 +19,8 @@ from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.deploy_card import Latency
 from ghostnet_mm.export.description import describe
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.onnx.format import OnnxFormat
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.quantization.kernel_times import KernelTime, kernel_times
 from ghostnet_mm.quantization.mixed_precision import keep_worst_in_float, layer_choices
@@ -77,7 +78,7 @@ def exported_fixture(tmp_path_factory):
     graph = DetectionGraph(model)
     description = describe(cfg, graph, list("0123456789"), size=SIZE)
     path = tmp_path_factory.mktemp("float") / "float.onnx"
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
     return graph, description, path
 
 
@@ -388,7 +389,7 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
     assert int8_convs(path) == {
         name for one in report.sensitivities for name in one.layers
     } - set(last.float_layers)
-    assert open_exported(path).description["name"] == "digits"
+    assert open_exported(path).description.name == "digits"
     assert sorted(one.name for one in path.parent.iterdir()) == [
         "digits.int8.onnx", "quantization.json", "quantization.md",
     ]  # fmt: skip
@@ -420,7 +421,7 @@ def test_whole_run_for_ncnn(request_and_detector, tmp_path):
         "digits-1.1x.int8.ncnn.param", "quantization.json", "quantization.md",
     ]  # fmt: skip
     path = tmp_path / "out" / report.files["ncnn"]
-    assert open_exported(path).description["name"] == "digits-1.1x"
+    assert open_exported(path).description.name == "digits-1.1x"
     assert "| ncnn | plain |" in (path.parent / "quantization.md").read_text()
 
 

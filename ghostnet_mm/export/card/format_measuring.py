@@ -30,8 +30,7 @@ Detect = Callable[[np.ndarray], Detections]
 
 def fixed_size(exported: ExportedDetector) -> Size:
     """Return height and width of a file's input; ``None`` for any."""
-    entry = exported.model.description["input"]
-    return None if entry["height"] is None else (entry["height"], entry["width"])
+    return exported.model.description.input.size
 
 
 def raw_differences(
@@ -80,8 +79,8 @@ def raw_differences(
 def _has_raw_outputs(graph: DetectionGraph, exported: ExportedDetector) -> bool:
     description = exported.model.description
     return (
-        description["outputs"]["form"] == "candidates"
-        and description["input"]["form"] == "tensor"
+        description.outputs.form == "candidates"
+        and description.input.form == "tensor"
         and not graph.takes_image_sizes
     )
 
@@ -156,7 +155,7 @@ def latencies(
         image = file.network_input(picture)
         bare[name] = partial(file.model.run, image)
         whole[name] = partial(file.detect, picture)
-        if PYTORCH not in bare and file.model.description["input"]["form"] == "tensor":
+        if PYTORCH not in bare and file.model.description.input.form == "tensor":
             bare[PYTORCH] = partial(_eager, detector, torch.from_numpy(image))
     return _timed(bare, rounds), _timed(whole, rounds)
 

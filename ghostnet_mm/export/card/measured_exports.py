@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from ghostnet_runtime import Detections
+from ghostnet_runtime.backends import open_model
+from ghostnet_runtime.description import Description
 
 from ...configuration.console import tell
 from ...engine.inference.detection import Detector
@@ -22,8 +23,8 @@ from ...reporting.pages import Section
 from ..concat_free_choice import ConcatFreeChoice
 from ..export_request import ExportRequest
 from ..exported_detector import ExportedDetector
-from ..exported_models import open_exported
-from ..formats.registry import ExportFormat
+from ..exported_models import OPENERS
+from ..formats.base import ExportFormat, ExportJob
 from ..graph.detection_graph import DetectionGraph
 from ..graph.resizing import mmdet_feeds_otherwise
 from ..model_files import model_files
@@ -35,7 +36,7 @@ from .deploy_card import (
     Latency,
     broken_tolerances,
 )
-from .first_divergence import Divergence, first_divergence
+from .first_divergence import Divergence, ProbedGraph, first_divergence
 from .format_measuring import (
     PYTORCH,
     PYTORCH_PADDED,
@@ -79,7 +80,7 @@ class WrittenExport:
     detector: Detector
     graph: DetectionGraph
     source: DetectionGraph
-    description: Mapping[str, Any]
+    description: Description
     formats: Mapping[str, ExportFormat]
     paths: Mapping[str, Path]
     concat_free: ConcatFreeChoice | None = None
@@ -138,12 +139,10 @@ def measured_card(
     labelled, description = request.labelled, written.description
     card = DeployCard(
         model=ExportedModel(
-            name=description["name"],
-            config=description["source"]["config"],
-            classes=len(description["classes"]),
-            input="x".join(
-                str(description["input"][side] or "any") for side in ("height", "width")
-            ),
+            name=description.name,
+            config=description.source.config,
+            classes=len(description.classes),
+            input="x".join(map(str, description.input.size or ("any", "any"))),
             parameters=sum(weights.numel() for weights in written.graph.parameters()),
         ),
         machine=dict(
@@ -269,7 +268,7 @@ def _entry(
 
 def find_divergence(
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     exporter: ExportFormat,
     image: np.ndarray,
 ) -> Divergence | None:
@@ -283,15 +282,15 @@ def find_divergence(
     """
     example = torch.from_numpy(image)
     height, width = image.shape[-2:]
-    entry = {**description["input"], "height": height, "width": width}
+    fed = replace(description.input, height=height, width=width)
+    sized = replace(description, input=fed)
 
-    def run(probed: torch.nn.Module, names: Sequence[str]) -> Mapping[str, np.ndarray]:
-        outputs = {**description["outputs"], "names": names}
-        probes = {**description, "input": entry, "outputs": outputs}
+    def run(probed: ProbedGraph, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"probes{exporter.suffix}"
-            exporter.write(probed, probes, path, example, {})
-            return open_exported(path).run(image)
+            exporter.write(ExportJob(probed, sized, path))
+            model = open_model(path, openers=OPENERS)
+            return model.run({fed.name: image}, names)
 
     return first_divergence(graph, example, run)
 

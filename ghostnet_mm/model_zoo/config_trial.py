@@ -1,8 +1,6 @@
 """Trying a config on real pictures: build, train two steps, predict."""
 
-import contextlib
 import copy
-import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 import torch
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
@@ -22,7 +20,7 @@ from torch.utils.data import DataLoader
 from ..configuration import Options, load_config
 from ..configuration.files.reading import read_config
 from ..configuration.model.task_scopes import DETECTION, scope_of
-from ..evaluation.without_prints import without_prints
+from ..evaluation.without_prints import without_messages
 from .made_up_labels import made_up_batch
 
 PIXEL_KEYS = frozenset(
@@ -67,7 +65,7 @@ def try_config(
         UserError: The config or the data are impossible.
     """
     # Every weight's initialization is logged, and pycocotools prints.
-    with _logging_only_errors(), without_prints():
+    with without_messages():
         return _try(Path(path), str(data_root), size, steps)
 
 
@@ -109,19 +107,6 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTria
     unreached = tuple(name for name in trainable if name not in reached)
     predictions = _predict(model, next(iter(validation)))
     return ConfigTrial(tuple(losses), predictions, unreached)
-
-
-@contextlib.contextmanager
-def _logging_only_errors() -> Iterator[None]:
-    logger = MMLogger.get_current_instance()
-    levels = {each: each.level for each in (logger, logging.getLogger())}
-    try:
-        for each in levels:
-            each.setLevel(logging.ERROR)
-        yield
-    finally:
-        for each, level in levels.items():
-            each.setLevel(level)
 
 
 def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:

@@ -42,8 +42,8 @@ class Record:
         Raises:
             OSError: The file cannot be written.
         """
-        assert is_dataclass(self)
-        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+        record: Any = self  # a dataclass, which this class itself is not
+        write_text(path, json.dumps(asdict(record), indent=1) + "\n")
 
     @classmethod
     def read(cls: type[RecordType], path: str | os.PathLike[str]) -> RecordType:
@@ -55,7 +55,9 @@ class Record:
         """
         name, advice = cls.KIND
         try:
-            return _value(cls, json.loads(Path(path).read_text(encoding="utf-8")), "")
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            record: RecordType = _value(cls, content, "")
+            return record
         except FileNotFoundError as error:
             raise DataError(f"{path} does not exist; check the path.") from error
         except OSError as error:

@@ -76,10 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.benchmarking import (
+        Benchmark,
+        BenchmarkCandidate,
         BenchmarkSettings,
         collect_scores,
         load_pictures,
-        parse_candidate,
         run_benchmark,
         write_benchmark,
     )
@@ -93,13 +94,19 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.device,
         isolated=not arguments.one_process,
     )
-    candidates = [parse_candidate(text) for text in arguments.candidates]
+    candidates = [BenchmarkCandidate.parse(text) for text in arguments.candidates]
     scores = collect_scores(arguments.map, candidates)
     pictures = load_pictures(arguments.images)
     height, width = pictures[0].shape[:2]
-    done = run_benchmark(candidates, settings, pictures)
     which = f"{len(pictures)} pictures of {arguments.images or 'synthetic patches'}"
     which += f", the first of {height} x {width} pixels"
-    print("\n" + write_benchmark(done, settings, which, arguments.out_dir, scores))
+
+    def write(measured: Benchmark) -> str:
+        return write_benchmark(measured, settings, which, arguments.out_dir, scores)
+
+    done = run_benchmark(candidates, settings, pictures, after_scope=write)
+    print("\n" + write(done))
     if arguments.out_dir:
         print(f"written to {arguments.out_dir}")
+    if done.was_interrupted:
+        raise KeyboardInterrupt

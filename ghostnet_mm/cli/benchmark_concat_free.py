@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows, notes = [], []
     for runtime in arguments.runtimes:
         blocks = list(timing.time_blocks(deployed, image, runtime, *how))
-        faster = [block.name for block in blocks if block.is_faster]
+        faster = [block.name for block in blocks if block.gain.is_sure]
         rows += [*blocks, timing.time_network(deployed, image, runtime, *how)]
         if faster:
             rows.append(timing.time_network(deployed, image, runtime, *how, faster))

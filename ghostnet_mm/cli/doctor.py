@@ -6,10 +6,10 @@ DESCRIPTION = """\
 Examine the detector of CONFIG on this CPU, from picture to boxes: milliseconds, MACs
 and memory traffic of each part and each kind of operator, in eager PyTorch and in ONNX
 Runtime, against what the machine reaches in a matrix product and a memory copy. Then
-try changes (fused form, INT8, no squeeze and excitation, channels in multiples of 8
-and 16, lighter head, smaller nms_pre, another runtime), time each in turns with the
-detector as it is, and recommend those that are faster. Changed networks are copies: the
-checkpoint stays as it is."""
+try changes (fused form, another runtime, INT8, a near width whose channels are
+multiples of 8 and 16, a lighter head, smaller nms_pre), time each in turns with the
+detector as it is, every one in a process of its own, and recommend those that are
+faster. The checkpoint stays as it is."""
 EXAMPLES = """\
 examples:
   ghostnet doctor gfl_ghostnet-nano_coco
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from pathlib import Path
 
-    from ghostnet_mm.benchmarking import Candidate, load_pictures
+    from ghostnet_mm.benchmarking import BenchmarkCandidate, load_pictures
     from ghostnet_mm.configuration.files.reading import named_config
     from ghostnet_mm.configuration.options import parse_assignments
     from ghostnet_mm.doctor import (
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     for file in (arguments.json, arguments.html):
         if file and not Path(file).absolute().parent.is_dir():
             raise OptionError(f"The folder of {file} does not exist; make it first.")
-    candidate = Candidate(
+    candidate = BenchmarkCandidate(
         config_name(arguments.config),
         named_config(arguments.config),
         arguments.checkpoint,
@@ -99,3 +99,5 @@ def run(arguments: argparse.Namespace) -> None:
         write_json(found, arguments.json)
     if arguments.html:
         write_page(found, arguments.html)
+    if found.was_interrupted:
+        raise KeyboardInterrupt

@@ -112,6 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.export.card.deploy_card import Tolerances
     from ghostnet_mm.export.card.export_request import ExportRequest
     from ghostnet_mm.export.exporting import CARD_PAGE, export_detector
+    from ghostnet_mm.export.formats.base import ExportOptions
     from ghostnet_mm.shipped_configs import config_name
 
     detector = load_detector(
@@ -138,7 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
             pictures=list(islice(pictures, arguments.num_images)),
             labelled=None if arguments.no_map else labelled,
             size=tuple(arguments.size) if arguments.size else None,
-            onnx_options=dict(
+            options=ExportOptions(
                 dynamic_batch=arguments.dynamic_batch,
                 dynamic_size=arguments.dynamic_size,
                 preprocess=arguments.preprocess,

@@ -12,7 +12,8 @@ DESCRIPTION = """\
 Quantize a trained detector to INT8 after training: calibrate on your pictures, rank
 the blocks by what INT8 does to them, equalize the halves of Ghost modules, find the
 layers that INT8 makes faster, and keep the most sensitive blocks in float until the mAP
-goal is met. Writes one file per runtime, and a table of every step (JSON, Markdown)."""
+goal is met. Writes one file per runtime, and a report of every step (JSON, Markdown,
+HTML), which an interruption leaves as far as it has come."""
 
 EXAMPLES = """\
 examples:
@@ -24,7 +25,8 @@ examples:
 runtimes (default: onnxruntime openvino):
   onnxruntime       QDQ, INT8 weights per channel
   openvino          NNCF's post-training quantization, with bfloat16 beside it
-  ncnn              convolutions in INT8 per channel, what is between in float"""
+  ncnn              convolutions in INT8 per channel, what is between in float;
+                    unverified on ARM: its files were only ever run on x86"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,14 +101,10 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.engine.inference.detection import load_detector
     from ghostnet_mm.export.card.accuracy import labelled_pictures
     from ghostnet_mm.quantization.calibration import calibration_pictures
-    from ghostnet_mm.quantization.quantizing import (
-        REPORT_TABLE,
-        QuantizationRequest,
-        quantize_detector,
-    )
-    from ghostnet_mm.quantization.recipes import DEFAULT_RUNTIMES
-    from ghostnet_mm.quantization.report import markdown_table
-    from ghostnet_mm.quantization.runtime_steps import Goal
+    from ghostnet_mm.quantization.quantizing import quantize_detector
+    from ghostnet_mm.quantization.report import REPORT_PAGE, steps_table
+    from ghostnet_mm.quantization.request import Goal, QuantizationRequest
+    from ghostnet_mm.quantization.runtimes.registry import DEFAULT_RUNTIMES
     from ghostnet_mm.shipped_configs import config_name
 
     options = Options.from_arguments(arguments)
@@ -138,7 +136,9 @@ def run(arguments: argparse.Namespace) -> None:
             threads=arguments.threads,
         ),
     )
-    print(f"\n{markdown_table(report)}\n")
+    print(f"\n{steps_table(report).markdown()}\n")
     for sentence in report.missed.values():
         print(f"goal missed: {sentence}")
-    print(f"written to {out_dir}; the whole report: {Path(out_dir) / REPORT_TABLE}")
+    for note in report.notes:
+        print(f"note: {note}")
+    print(f"written to {out_dir}; the whole report: {Path(out_dir) / REPORT_PAGE}")

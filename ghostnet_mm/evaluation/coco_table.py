@@ -104,8 +104,8 @@ def class_table(scores: Mapping[str, float]) -> str:
         rows.append([text for cell in picked for text in cell])
     width = 2 * columns
     rows = [row + [""] * (width - len(row)) for row in rows]
-    text_columns = 1 if columns == 1 else width
-    return Table.of(["class", "AP"] * columns, rows, text_columns).plain()
+    names = range(0, width, 2)
+    return Table.of(["class", "AP"] * columns, rows, text_columns=names).plain()
 
 
 def summary(metrics: Mapping[str, float]) -> str:

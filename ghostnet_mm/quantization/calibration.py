@@ -32,7 +32,7 @@ def calibration_pictures(
         OptionError: There is no picture.
     """
     if images is not None:
-        return [one.pixels for one in islice(open_source(images), count)]
+        return [picture.pixels for picture in islice(open_source(images), count)]
     if cfg.get("train_dataloader") is None:
         raise OptionError(
             "The config has no training split to calibrate with; pass --images DIR."

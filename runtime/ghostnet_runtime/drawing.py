@@ -32,7 +32,7 @@ def draw_objects(
     Returns:
         (H, W, 3) uint8 BGR.
     """
-    canvas = np.ascontiguousarray(image).copy()
+    canvas: np.ndarray = np.ascontiguousarray(image).copy()
     drawn = sorted(objects, key=lambda item: item.score)
     for item in drawn:
         if item.mask is not None:

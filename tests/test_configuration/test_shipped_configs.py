@@ -7,8 +7,8 @@ from mmengine.config import Config
 from support.running_tools import ROOT, run_here
 from support.tiny_coco import make_tiny_coco
 
-from ghostnet_mm.benchmarking.candidates import parse_candidate
-from ghostnet_mm.comparison import parse_candidate as parse_compared
+from ghostnet_mm.benchmarking.candidates import BenchmarkCandidate
+from ghostnet_mm.comparison import parse_candidate
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.configuration.files.copying import copy_config
 from ghostnet_mm.configuration.files.reading import find_config, read_config
@@ -57,9 +57,9 @@ def test_a_config_is_found_by_its_name_from_anywhere(words, elsewhere):
 def test_the_run_of_a_name_is_called_like_it(elsewhere):
     cfg = load_config(NAME, Options(backbone_weights="none"))
     assert cfg.work_dir == f"./work_dirs/{NAME}"
+    assert BenchmarkCandidate.parse(NAME).label == NAME
+    assert BenchmarkCandidate.parse(f"A={NAME} model.x=1").is_config
     assert parse_candidate(NAME).label == NAME
-    assert parse_candidate(f"A={NAME} model.x=1").is_config
-    assert parse_compared(NAME).label == NAME
 
 
 def test_the_users_own_file_comes_first(elsewhere, capsys):

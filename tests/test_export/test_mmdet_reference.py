@@ -13,7 +13,7 @@ from mmcv.transforms import Compose, Resize
 from support.descriptions import described
 from support.random_detectors import PICTURES, build, images, samples
 
-from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
+from ghostnet_mm.engine.inference.detection import TrainedDetector, picture_pipeline
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.agreement import detection_agreement
 from ghostnet_mm.export.card.export_request import ExportRequest
@@ -47,7 +47,7 @@ def detector_of(name, scale=None):
             if step["type"] == "Resize":
                 step["scale"] = scale
     model.cfg = cfg
-    return Detector(model, CLASSES, picture_pipeline(cfg))
+    return TrainedDetector(model, CLASSES, picture_pipeline(cfg))
 
 
 def graph_as_file(detector, size=None):

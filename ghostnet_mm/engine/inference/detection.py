@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Detector:
+class TrainedDetector:
     """A detector ready for pictures.
 
     Attributes:
@@ -67,7 +67,7 @@ def load_detector(
     options: Options | None = None,
     device: str | None = None,
     training: bool = False,
-) -> Detector:
+) -> TrainedDetector:
     """Load a detector from a checkpoint of ``tools/train.py``.
 
     Args:
@@ -94,7 +94,7 @@ def load_detector(
     model = MODELS.build(copy.deepcopy(cfg.model))
     stored.load_into(model, device)
     model.cfg = cfg
-    return Detector(model, names, picture_pipeline(cfg))
+    return TrainedDetector(model, names, picture_pipeline(cfg))
 
 
 def picture_pipeline(cfg: Config) -> Compose:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..formats.base import ExportOptions
 from .accuracy import LabelledPictures
 from .deploy_card import Tolerances
 
@@ -16,9 +17,9 @@ class ExportRequest:
     """What to export and how to prove it.
 
     Attributes:
-        formats: Names of `export_formats.FORMATS`; ``None`` for all that are installed.
+        formats: Names of `registry.FORMATS`; ``None`` for all that are installed.
         size: Height and width of the input in place of the config's.
-        onnx_options: Of `export_onnx`: dynamic axes, preprocessing in the graph.
+        options: For the formats that take them.
         concat_free: One of `concat_free_choice.MODES`.
         pictures: Real pictures for the differences, (H, W, 3) uint8 BGR.
         labelled: Pictures with labels for the COCO scores; ``None`` for none.
@@ -31,7 +32,7 @@ class ExportRequest:
     pictures: Sequence[np.ndarray]
     labelled: LabelledPictures | None = None
     size: tuple[int, int] | None = None
-    onnx_options: Mapping[str, bool] = field(default_factory=dict)
+    options: ExportOptions = field(default_factory=ExportOptions)
     concat_free: str = "none"
     rounds: int = 50
     threads: int | None = None

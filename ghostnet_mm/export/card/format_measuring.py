@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from ghostnet_runtime import Detections
 
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
 from ...measuring.latency import Timing, alternating_times
 from ..exported_detector import ExportedDetector
 from ..graph.detection_graph import DetectionGraph
@@ -106,7 +106,7 @@ def _joined(
 
 
 def agreements_with_mmdet(
-    references: Mapping[Size, Detector],
+    references: Mapping[Size, TrainedDetector],
     exported: Mapping[str, ExportedDetector],
     pictures: Sequence[np.ndarray],
 ) -> dict[str, DetectionAgreement]:
@@ -150,7 +150,7 @@ def scores_of_all(
 
 
 def latencies(
-    detector: Detector,
+    detector: TrainedDetector,
     exported: Mapping[str, ExportedDetector],
     picture: np.ndarray,
     rounds: int,
@@ -184,7 +184,7 @@ def megabytes(files: Sequence[Path]) -> float:
     return sum(one.stat().st_size for one in files) / 1e6
 
 
-def _eager(detector: Detector, image: torch.Tensor) -> object:
+def _eager(detector: TrainedDetector, image: torch.Tensor) -> object:
     """Run backbone, neck and head of the model as it was trained."""
     from mmdet.structures import DetDataSample
 

@@ -17,12 +17,12 @@ from ghostnet_runtime.description import Description
 from ghostnet_runtime.status_line import StatusLine
 
 from ...configuration.console import tell
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
 from ...measuring.machine import describe_machine
 from ..concat_free_choice import ConcatFreeChoice
 from ..exported_detector import ExportedDetector
 from ..exported_models import OPENERS
-from ..formats.registry import ExportFormat
+from ..formats.base import ExportFormat, ExportJob
 from ..graph.detection_graph import DetectionGraph
 from ..graph.resizing import mmdet_feeds_otherwise
 from ..model_files import model_files
@@ -74,7 +74,7 @@ class WrittenExport:
         concat_free: Which blocks ``source`` has rewritten; ``None`` for none.
     """
 
-    detector: Detector
+    detector: TrainedDetector
     graph: DetectionGraph
     source: DetectionGraph
     description: Description
@@ -229,7 +229,7 @@ def find_divergence(
     def run(probed: ProbedGraph, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"probes{one.suffix}"
-            one.write(probed, sized, path, example, {})
+            one.write(ExportJob(probed, sized, path))
             model = open_model(path, openers=OPENERS)
             return model.run({fed.name: image}, names)
 

@@ -14,14 +14,16 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ...configuration.data.input_size import set_test_size
-from ...engine.inference.detection import Detector, picture_pipeline
+from ...engine.inference.detection import TrainedDetector, picture_pipeline
 from ...errors import OptionError
 from ..graph.resizing import fitting_scales
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
-def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detector:
+def resized_detector(
+    detector: TrainedDetector, size: tuple[int, int] | None
+) -> TrainedDetector:
     """Return a detector that resizes pictures to another size; the model is shared.
 
     Args:
@@ -43,7 +45,9 @@ def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detect
     return replace(detector, pipeline=picture_pipeline(cfg))
 
 
-def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Detector:
+def reference_detector(
+    detector: TrainedDetector, size: tuple[int, int] | None
+) -> TrainedDetector:
     """Return mmdet's detector with inputs of one size, as a file of that size has them.
 
     mmdet turns the scale of ``Resize`` with the picture and pads to the next multiple

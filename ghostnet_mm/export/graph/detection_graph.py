@@ -13,7 +13,7 @@ from mmdet.models.detectors import (
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
 from ...errors import OptionError
 from ...fusion.deploy_form import deploy_form
 from .decoders import decoder_for
@@ -44,9 +44,9 @@ class DetectionGraph(ExportableGraph):
         OptionError: There is no decoder for the head.
     """
 
-    def __init__(self, detector: Detector | nn.Module):
+    def __init__(self, detector: TrainedDetector | nn.Module):
         super().__init__()
-        model = detector.model if isinstance(detector, Detector) else detector
+        model = detector.model if isinstance(detector, TrainedDetector) else detector
         _check_kind(model)
         self.network = deploy_form(model)
         self.network.eval().requires_grad_(False)

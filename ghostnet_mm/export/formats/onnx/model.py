@@ -1,22 +1,15 @@
-"""Export to ONNX: one file of standard operators, with its description inside."""
+"""Translating a graph to ONNX."""
 
 from __future__ import annotations
 
-import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from ghostnet_runtime.description import Description, InputForm
-from ghostnet_runtime.description_text import METADATA_KEY
 from torch import Tensor
 
-from ....errors import OptionError
-from ...description import with_dynamic_axes
 from ...graph.exportable_graph import ExportableGraph, with_fixed_size
-from .postprocessing import append_selection
-from .preprocessing import prepend_preprocessing
 
 if TYPE_CHECKING:
     import onnx
@@ -26,56 +19,8 @@ SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 OPSET = 18
 
 
-def export_onnx(
-    graph: ExportableGraph,
-    description: Description,
-    path: str | os.PathLike[str],
-    *,
-    nms: bool = False,
-    dynamic_batch: bool = False,
-    dynamic_size: bool = False,
-    preprocess: bool = False,
-) -> Description:
-    """Write a detector as an ONNX file.
-
-    Args:
-        graph: The detector's graph.
-        description: Of ``description.describe``; its input size is that of the file.
-        path: The file to write.
-        nms: Selects detections in the graph: outputs ``detections`` and ``labels``.
-        dynamic_batch: Takes any number of images at once.
-        dynamic_size: Takes inputs of any height and width that the stride divides.
-        preprocess: Takes pictures as they are, uint8, and resizes and normalizes them.
-
-    Returns:
-        The description of what was written, which the file carries as metadata under
-        ``ghostnet_mm``.
-
-    Raises:
-        OptionError: A package is missing, or the graph has no such form.
-    """
-    description = with_dynamic_axes(description, batch=dynamic_batch, size=dynamic_size)
-    if dynamic_size and not graph.any_size:
-        raise OptionError(
-            "SSD's anchors are made for one input size: export it without "
-            "--dynamic-size."
-        )
-    model = onnx_model(graph, description)
-    if nms:
-        model, description = append_selection(model, description)
-    if preprocess:
-        model, description = prepend_preprocessing(model, description)
-    save_onnx(model, description, path)
-    return description
-
-
 def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelProto:
-    """Translate a graph to ONNX, with the batch and the size that are described.
-
-    Raises:
-        OptionError: onnx or onnxscript is not installed.
-    """
-    _require_packages()
+    """Translate a graph to ONNX, with the batch and the size that are described."""
     fed = description.input
     inputs, shapes = _example(graph, fed)
     with with_fixed_size(graph, fed.size):
@@ -98,31 +43,6 @@ def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelPr
                 },
             )
     return _cleaned(exported.model_proto, description)
-
-
-def save_onnx(
-    model: onnx.ModelProto, description: Description, path: str | os.PathLike[str]
-) -> None:
-    """Check a model and write it with its description; nothing is left by an error."""
-    import onnx
-
-    domains = {node.domain for node in model.graph.node} | {
-        f.domain for f in model.functions
-    }
-    if domains - {"", "ai.onnx"}:
-        raise RuntimeError(f"operators outside of the standard: {sorted(domains)}")
-    del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, description.to_json()
-    onnx.checker.check_model(model, full_check=True)
-    target = Path(path).expanduser()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        onnx.save_model(model, unfinished)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _translate_stable_sort(
@@ -197,14 +117,3 @@ def _name_axes(model: onnx.ModelProto) -> None:
             elif dim.dim_param:
                 unnamed = "candidates" if position == 1 else f"{value.name}_{position}"
                 dim.dim_param = unnamed
-
-
-def _require_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise OptionError(
-            f"{error.name} is not installed, which the export to ONNX needs: "
-            f'pip install "ghostnet_mm[onnx]".'
-        ) from error

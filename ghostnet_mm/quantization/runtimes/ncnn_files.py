@@ -6,6 +6,7 @@ structure" and "operators".
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OptionError
-from ..export.formats.ncnn import HEADER_LINES
+from ...errors import OptionError
+from ...export.formats.ncnn import HEADER_LINES
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise")
 # What stands before weights and says their type.
@@ -123,9 +124,11 @@ def write_layers(
         path: The ``.param`` file.
     """
     head = Path(original).read_text(encoding="utf-8").splitlines()[:HEADER_LINES]
-    text = "\n".join([*head, *(one.line for one in layers)])
+    text = "\n".join([*head, *(layer.line for layer in layers)])
     Path(path).write_text(f"{text}\n", encoding="utf-8")
-    Path(path).with_suffix(".bin").write_bytes(b"".join(one.stored for one in layers))
+    Path(path).with_suffix(".bin").write_bytes(
+        b"".join(layer.stored for layer in layers)
+    )
 
 
 def conv_weights(layer: NcnnLayer) -> ConvWeights:
@@ -137,7 +140,7 @@ def conv_weights(layer: NcnnLayer) -> ConvWeights:
     if int.from_bytes(layer.stored[:WORD], "little") != FLOAT_TAG:
         raise OptionError(
             f"The layer {layer.name} is not in single precision; quantize a file that "
-            "was exported without half_weights."
+            "was exported in float32."
         )
     count, outputs = layer.number(ConvKey.WEIGHTS), layer.number(ConvKey.OUTPUTS)
     values = np.frombuffer(layer.stored, dtype="<f4")[1:]
@@ -161,13 +164,9 @@ def with_int8(
     """
     values = weight.astype(np.int8).tobytes()
     values += bytes(-len(values) % WORD)
-    parts = (
-        conv_weights(layer).bias,
-        np.asarray(scales, dtype="<f4"),
-        np.asarray([input_scale], dtype="<f4"),
-    )
     stored = INT8_TAG.to_bytes(WORD, "little") + values
-    stored += b"".join(one.tobytes() for one in parts)
+    for part in (conv_weights(layer).bias, scales, [input_scale]):
+        stored += np.asarray(part, dtype="<f4").tobytes()
     parameters = {**layer.parameters, ConvKey.INT8_SCALES.value: "1"}
     return replace(layer, parameters=dict(sorted(parameters.items())), stored=stored)
 
@@ -184,7 +183,7 @@ def _read_line(line: str) -> NcnnLayer:
 
 def _section_lengths(layer: NcnnLayer, data: bytes, start: int) -> Iterator[int]:
     """Lengths in bytes of the parts of ``data`` that a layer stores."""
-    for count, is_tagged in SECTIONS.get(layer.kind, lambda _: ())(layer):
+    for count, is_tagged in SECTIONS.get(layer.kind, lambda _: [])(layer.number):
         length = count * WORD
         if is_tagged:
             tag = int.from_bytes(data[start : start + WORD], "little")
@@ -196,58 +195,45 @@ def _section_lengths(layer: NcnnLayer, data: bytes, start: int) -> Iterator[int]
         start += length
 
 
-# Numbers of values, and whether a tag tells their type.
-Sections = Iterator[tuple[int, bool]]
 VALUE_BYTES = {FLOAT_TAG: 4, HALF_TAG: 2, INT8_TAG: 1}
+# A parameter by its number, or a default.
+Number = Callable[..., int]
+# Numbers of values, and whether a tag tells their type.
+Sections = list[tuple[int, bool]]
 
 
-def _conv_sections(layer: NcnnLayer) -> Sections:
-    outputs = layer.number(ConvKey.OUTPUTS)
-    yield layer.number(ConvKey.WEIGHTS), True
-    if layer.number(ConvKey.BIAS):
-        yield outputs, False
-    if layer.number(ConvKey.INT8_SCALES):
-        yield layer.number(ConvKey.GROUPS, outputs) + 1, False
+def _conv_sections(number: Number) -> Sections:
+    outputs = number(ConvKey.OUTPUTS)
+    scales = number(ConvKey.GROUPS, outputs) + 1
+    return [
+        (number(ConvKey.WEIGHTS), True),
+        (outputs * number(ConvKey.BIAS), False),
+        (scales * (number(ConvKey.INT8_SCALES) > 0), False),
+    ]
 
 
-def _memory_sections(layer: NcnnLayer) -> Sections:
-    sides = [layer.number(key) for key in (0, 1, 11, 2)]
-    if any(sides):
-        yield int(np.prod([side or 1 for side in sides])), layer.number(21, 1) == 0
+def _memory_sections(number: Number) -> Sections:
+    sides = [number(key) for key in (0, 1, 11, 2)]
+    count = math.prod(side or 1 for side in sides)
+    return [(count, number(21, 1) == 0)] if any(sides) else []
 
 
-def _inner_product_sections(layer: NcnnLayer) -> Sections:
-    yield layer.number(2), True
-    if layer.number(1):
-        yield layer.number(0), False
-
-
-def _group_norm_sections(layer: NcnnLayer) -> Sections:
-    if layer.number(3, 1):
-        yield 2 * layer.number(1), False
-
-
-def _prelu_sections(layer: NcnnLayer) -> Sections:
-    yield layer.number(0), False
-
-
-def _gemm_sections(layer: NcnnLayer) -> Sections:
-    rows, columns, inner = (layer.number(key) for key in (7, 8, 9))
-    if layer.number(4):
-        yield rows * inner, True
-    if layer.number(5):
-        yield columns * inner, True
+def _gemm_sections(number: Number) -> Sections:
+    rows, columns, inner = (number(key) for key in (7, 8, 9))
     # How what is added is spread; any other number means that nothing is.
-    added = {0: 1, 1: rows, 2: rows, 3: rows * columns, 4: columns}
-    if layer.number(6) and layer.number(10) in added:
-        yield added[layer.number(10)], True
+    added = {0: 1, 1: rows, 2: rows, 3: rows * columns, 4: columns}.get(number(10))
+    sections = {4: rows * inner, 5: columns * inner, 6: added}
+    return [(n, True) for key, n in sections.items() if number(key) and n is not None]
 
 
-SECTIONS: dict[str, Callable[[NcnnLayer], Sections]] = {
+SECTIONS: dict[str, Callable[[Number], Sections]] = {
     **dict.fromkeys(CONVOLUTIONS, _conv_sections),
     "MemoryData": _memory_sections,
-    "InnerProduct": _inner_product_sections,
+    "InnerProduct": lambda number: [
+        (number(2), True),
+        (number(0) * number(1), False),
+    ],
     "Gemm": _gemm_sections,
-    "GroupNorm": _group_norm_sections,
-    "PReLU": _prelu_sections,
+    "GroupNorm": lambda number: [(2 * number(1) * number(3, 1), False)],
+    "PReLU": lambda number: [(number(0), False)],
 }

@@ -6,18 +6,21 @@ for each output channel, everything between them in float.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from ghostnet_runtime.description import read_description
 from ghostnet_runtime.description_text import find_description
 
-from ..errors import OptionError
-from ..export.formats.libraries import import_library
-from ..export.model_files import finished_model, write_description
+from ...errors import OptionError
+from ...export.formats.libraries import import_library
+from ...export.model_files import (
+    copy_model,
+    finished_model,
+    write_description,
+)
+from ..onnx_layers import conv_layers
 from .ncnn_files import (
     CONVOLUTIONS,
     ConvKey,
@@ -27,7 +30,7 @@ from .ncnn_files import (
     with_int8,
     write_layers,
 )
-from .onnx_layers import conv_layers
+from .quantizer import PathLike, Quantizer
 
 METHODS = ("minmax", "percentile")
 LARGEST = 127
@@ -41,99 +44,75 @@ SAME = 1e-5
 TINY = 1e-30
 
 
-@dataclass(frozen=True)
-class NcnnInt8:
-    """How an ncnn file is quantized.
+class NcnnQuantizer(Quantizer):
+    """Writes for ncnn.
 
-    Attributes:
-        float_layers: Names of the convolutions that stay in float.
-        method: One of `METHODS`: the range of an input is its largest value, or what
-            99.99 % of its values are within.
-    """
-
-    float_layers: frozenset[str] = frozenset()
-    method: str = METHODS[0]
-
-
-class NcnnQuantizer:
-    """Quantizes one ncnn file in several ways; activations are measured only once.
+    The range of an input is its largest value, or what 99.99 % of its values are
+    within. Convolutions with groups of several channels stay in float: ncnn computes
+    them wrongly in INT8.
 
     Args:
-        path: A ``.ncnn.param`` file of ``export_ncnn`` in float.
-        source: The same network in ONNX, which has the names of the layers.
+        source: The network in ONNX, which has the names of the layers; the file of
+            `NcnnFormat` in float, which pnnx makes of PyTorch, lies beside it.
         images: What the network is fed: ``(1, 3, H, W)`` float32 each.
-
-    Attributes:
-        layers: The convolutions that can be in INT8, as in ONNX: not those with groups
-            of several channels, which ncnn computes wrongly.
 
     Raises:
         OptionError: ncnn is not installed, a file is not in float or not known here,
             or there is no image.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        source: str | os.PathLike,
-        images: Sequence[np.ndarray],
-    ):
-        if not len(images):
-            raise OptionError("There are no pictures to calibrate with; pass --images.")
+    suffix = ".ncnn.param"
+    methods = METHODS
+    caveat = (
+        "ncnn's INT8 files are unverified on ARM, which they are for: they were only "
+        "ever run on x86."
+    )
+
+    def __init__(self, source: PathLike, images: Sequence[np.ndarray]):
+        super().__init__(source, images)
         onnx = import_library("onnx", "onnx")
-        self._path, self._images = Path(path), images
-        self._all = read_layers(path)
+        self._path = self.source.with_suffix(self.suffix)
+        self._all = read_layers(self._path)
         model = onnx.load(str(source))
-        self.layers = conv_layers(model)
         arrays = {
-            one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer
+            tensor.name: onnx.numpy_helper.to_array(tensor)
+            for tensor in model.graph.initializer
         }
         nodes = {node.name: node for node in model.graph.node}
-        known = {one.name: arrays[nodes[one.node].input[1]] for one in self.layers}
+        layers = conv_layers(model)
+        known = {layer.name: arrays[nodes[layer.node].input[1]] for layer in layers}
         self._names = {
-            one.name: _name_of(conv_weights(one).weight, known, one.name)
-            for one in self._all
-            if one.kind in CONVOLUTIONS and _has_int8(one)
+            layer.name: _name_of(conv_weights(layer).weight, known, layer.name)
+            for layer in self._all
+            if layer.kind in CONVOLUTIONS and _has_int8(layer)
         }
-        self._known = frozenset(known)
         usable = set(self._names.values())
-        self.layers = [one for one in self.layers if one.name in usable]
+        self.layers = [layer for layer in layers if layer.name in usable]
+        self._always_float = set(known) - usable
         self._ranges: dict[str, Mapping[str, float]] = {}
 
-    def quantize(self, settings: NcnnInt8, path: str | os.PathLike) -> Path:
-        """Write an INT8 file, with the description of the one in float.
+    def write_float(self, path: Path) -> Path:
+        """Copy the file in float."""
+        return copy_model(self._path, path)
 
-        Args:
-            settings: What becomes INT8, and how.
-            path: The ``.ncnn.param`` file; its weights go beside it.
-
-        Raises:
-            OptionError: A setting or the path is not possible.
-        """
-        if settings.method not in METHODS:
-            raise OptionError(
-                f"--calibration {settings.method} is not possible for ncnn: choose "
-                f"among {', '.join(METHODS)}."
-            )
-        unknown = settings.float_layers - self._known
-        if unknown:
-            raise OptionError(f"There is no layer {min(unknown)} to keep in float.")
-        chosen = {
-            name
-            for name, known in self._names.items()
-            if known not in settings.float_layers
-        }
-        if not chosen:
-            raise OptionError(
-                "Every layer is to stay in float, so there is nothing to quantize; "
-                "name fewer with --float."
-            )
-        ranges = self._measured(settings.method)
+    def write_int8(
+        self,
+        path: PathLike,
+        float_layers: Collection[str] = (),
+        method: str = METHODS[0],
+    ) -> Path:
+        """Write INT8 with some layers in float."""
+        float_layers = set(float_layers) - self._always_float
+        self.check(float_layers, method)
+        ranges = self._measured(method)
+        chosen = {own for own, name in self._names.items() if name not in float_layers}
         layers = [
-            _quantized(one, ranges[one.inputs[0]]) if one.name in chosen else one
-            for one in self._all
+            _quantized(layer, ranges[layer.inputs[0]])
+            if layer.name in chosen
+            else layer
+            for layer in self._all
         ]
-        with finished_model(path, ".ncnn.param") as scratch:
+        with finished_model(path, self.suffix) as scratch:
             write_layers(self._path, layers, scratch)
             description = read_description(*find_description(self._path))
             write_description(description, scratch)
@@ -141,8 +120,9 @@ class NcnnQuantizer:
 
     def _measured(self, method: str) -> Mapping[str, float]:
         if not self._ranges:
-            blobs = [one.inputs[0] for one in self._all if one.name in self._names]
-            self._ranges = input_ranges(self._path, blobs, self._images)
+            chosen = [layer for layer in self._all if layer.name in self._names]
+            blobs = [layer.inputs[0] for layer in chosen]
+            self._ranges = input_ranges(self._path, blobs, self.images)
         return self._ranges[method]
 
 
@@ -162,15 +142,15 @@ def input_ranges(
     largest = dict.fromkeys(blobs, 0.0)
     for name, values in _blob_values(path, largest, images):
         largest[name] = max(largest[name], float(values.max(initial=0)))
-    largest = {name: one if one > TINY else 0.0 for name, one in largest.items()}
+    largest = {name: peak if peak > TINY else 0.0 for name, peak in largest.items()}
     counts = {name: np.zeros(BINS, dtype=np.int64) for name in largest}
     for name, values in _blob_values(path, largest, images):
         # np.histogram takes many times as long.
         steps = values.ravel() * ((BINS - 1) / (largest[name] or 1))
         counts[name] += np.bincount(steps.astype(np.int64), minlength=BINS)
     percentiles = {}
-    for name, one in counts.items():
-        last = np.searchsorted(np.cumsum(one), PERCENTILE * one.sum())
+    for name, bins in counts.items():
+        last = np.searchsorted(np.cumsum(bins), PERCENTILE * bins.sum())
         percentiles[name] = largest[name] * min((int(last) + 1) / (BINS - 1), 1.0)
     return dict(zip(METHODS, (largest, percentiles), strict=True))
 

@@ -49,6 +49,14 @@ def _metafiles_are_parsed_once():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _all_of_mmdet_is_registered():
+    """As every tool does; importing a model registers that one alone."""
+    from mmdet.utils import register_all_modules
+
+    register_all_modules()
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)

@@ -33,7 +33,8 @@ class Record:
         Raises:
             OSError: The file cannot be written.
         """
-        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+        record: Any = self  # a dataclass, which this class itself is not
+        write_text(path, json.dumps(asdict(record), indent=1) + "\n")
 
     @classmethod
     def read(cls: type[RecordType], path: str | os.PathLike[str]) -> RecordType:

@@ -86,13 +86,14 @@ class Table:
         sides = [
             "left" if self.is_text(i) else "right" for i in range(len(self.columns))
         ]
-        return tabulate(
+        drawn: str = tabulate(
             [line(row) for row in self.rows],
             headers=line(self.columns),
             tablefmt=style,
             colalign=sides if self.rows else None,
             disable_numparse=True,
         )
+        return drawn
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
-from mmdet.utils import register_all_modules
 from mmengine.logging import MessageHub
 from support.configs_read_once import FOLDER, as_written, from_scratch
 
@@ -43,8 +42,7 @@ FAMILIES = {
 
 
 @pytest.fixture(autouse=True)
-def _registered():
-    register_all_modules()
+def _first_iteration():
     # A runner counts iterations here; YOLOX's multi-scale training reads it.
     MessageHub.get_current_instance().update_info("iter", 0)
 

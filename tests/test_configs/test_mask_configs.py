@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
-from mmdet.utils import register_all_modules
 from support.configs_read_once import FOLDER, as_written, from_scratch
 
 from ghostnet_mm.configuration import Options
@@ -21,11 +20,6 @@ PANOPTIC_CONFIG = FOLDER / "panoptic-fpn_ghostnet_coco.py"
 CONFIGS = [*INSTANCE_CONFIGS, PANOPTIC_CONFIG]
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 SHAPES = [(93, 98), (64, 96)]  # sides that no stride divides
-
-
-@pytest.fixture(autouse=True)
-def _registered():
-    register_all_modules()
 
 
 def build(path):

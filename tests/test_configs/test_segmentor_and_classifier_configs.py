@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 
 from ghostnet_mm.configuration import Options, load_config
@@ -28,12 +28,6 @@ needs_mmpretrain = pytest.mark.skipif(
 each_segmentor = pytest.mark.parametrize("path", SEGMENTORS, ids=lambda p: p.stem)
 each_classifier = pytest.mark.parametrize("path", CLASSIFIERS, ids=lambda p: p.stem)
 HALF = {"model.backbone.widen_factor": 0.5}
-
-
-@pytest.fixture(autouse=True)
-def _other_tests_use_mmdet():
-    yield
-    init_default_scope("mmdet")
 
 
 def build(path, **cfg_options):

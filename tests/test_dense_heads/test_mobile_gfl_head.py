@@ -9,7 +9,6 @@ from mmcv.cnn.utils import fuse_conv_bn
 from mmdet.models.dense_heads import GFLHead, RTMDetHead
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
-from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import nn
@@ -32,11 +31,6 @@ TEST_CFG = ConfigDict(
     nms=dict(type="nms", iou_threshold=0.6),
     max_per_img=100,
 )
-
-
-@pytest.fixture(autouse=True)
-def _registered():
-    register_all_modules()
 
 
 def build(num_classes=3, in_channels=8, **kwargs):

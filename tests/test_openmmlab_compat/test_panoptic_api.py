@@ -12,7 +12,7 @@ from mmdet.evaluation.functional import panoptic_utils
 from mmdet.evaluation.metrics import coco_panoptic_metric
 from PIL import Image
 
-from ghostnet_mm.openmmlab_compat import panoptic_api, repair_openmmlab
+from ghostnet_mm.openmmlab_compat import panoptic_api
 from ghostnet_mm.openmmlab_compat.panoptic_quality import OFFSET, PQStat, id2rgb, rgb2id
 
 needs_provided_package = pytest.mark.skipif(
@@ -34,13 +34,6 @@ def test_mmdet_uses_what_is_provided():
     assert panoptic_utils.OFFSET == 2**24
     assert panoptic_utils.VOID == 0
     assert LoadPanopticAnnotations().rgb2id is rgb2id
-
-
-def test_repairing_twice_adds_one_finder():
-    repair_openmmlab()
-    finders = list(sys.meta_path)
-    repair_openmmlab()
-    assert sys.meta_path == finders
 
 
 @needs_provided_package

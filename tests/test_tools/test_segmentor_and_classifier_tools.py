@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS
 from support.running_tools import ROOT, TINY, run, run_here
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
@@ -27,12 +27,6 @@ NO_WORKERS = [
     for split in ("train", "val", "test")
     for key in ("num_workers=0", "persistent_workers=False")
 ]
-
-
-@pytest.fixture(autouse=True)
-def _other_tests_use_mmdet():
-    yield
-    init_default_scope("mmdet")
 
 
 @pytest.fixture(scope="module")

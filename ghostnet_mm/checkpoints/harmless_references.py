@@ -17,7 +17,8 @@ the real objects after the pickle has been read.
 
 import argparse
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from mmengine.logging.history_buffer import HistoryBuffer
@@ -55,7 +56,7 @@ class _ArrayRecord:
         _version, shape, dtype, is_fortran, data = state
         if not isinstance(dtype, _DtypeRecord) or not isinstance(data, bytes):
             raise RefusedReferenceError("numpy.ndarray of objects")
-        order = "F" if is_fortran else "C"
+        order: Literal["F", "C"] = "F" if is_fortran else "C"
         view = np.ndarray(shape, dtype.value, buffer=data, order=order)
         if view.nbytes != len(data):
             raise ValueError(f"{len(data)} bytes for an array of {view.nbytes}")
@@ -101,7 +102,7 @@ class _RestoredNamespace(argparse.Namespace):
         if not isinstance(state, dict) or not all(isinstance(k, str) for k in state):
             raise RefusedReferenceError("argparse.Namespace with slots")
         self.__dict__.update(state)
-        self.__class__ = argparse.Namespace
+        self.__class__ = argparse.Namespace  # type: ignore[assignment]
 
 
 class _OneCycleOwner:
@@ -128,7 +129,7 @@ def _get_named_function(owner: Any, name: str) -> Any:
     )
 
 
-HARMLESS_REFERENCES: list[tuple[Any, str]] = [
+HARMLESS_REFERENCES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_RestoredHistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
     (
         _OneCycleOwner,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
     """Turn ``(N, C, H, W)`` maps into one ``(N, P, C)`` tensor in single precision."""
-    flat = [one.permute(0, 2, 3, 1).flatten(1, 2) for one in maps]
+    flat = [level.permute(0, 2, 3, 1).flatten(1, 2) for level in maps]
     return torch.cat(flat, dim=1).float()
 
 
@@ -74,7 +74,8 @@ def assign_targets(
         assigner=assigner,
         priors=priors,
     )
-    return tuple(torch.stack(one) for one in targets)
+    labels, weights, box_targets, qualities = map(torch.stack, targets)
+    return labels, weights, box_targets, qualities
 
 
 def _assign_one_image(

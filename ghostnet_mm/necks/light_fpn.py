@@ -36,9 +36,11 @@ class LightFPN(FPN):
         >>> from ghostnet_mm.necks import LightFPN
         >>> neck = LightFPN([40, 112], out_channels=96, num_outs=3).eval()
         >>> maps = neck((torch.rand(1, 40, 20, 20), torch.rand(1, 112, 10, 10)))
-        >>> [tuple(one.shape) for one in maps]
+        >>> [tuple(level.shape) for level in maps]
         [(1, 96, 20, 20), (1, 96, 10, 10), (1, 96, 5, 5)]
     """
+
+    fpn_convs: nn.ModuleList
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ def _replace_once(
     original = getattr(owner, name)
     if not hasattr(original, "repaired_by_ghostnet_mm"):
         repaired = functools.wraps(original)(wrap(original))
-        repaired.repaired_by_ghostnet_mm = True
+        vars(repaired)["repaired_by_ghostnet_mm"] = True
         setattr(owner, name, repaired)
 
 

@@ -93,7 +93,7 @@ class _ProvidedOpsLoader(Loader):
         vars(module).update(PROVIDED_OPS)
         # mmcv asserts at import that every op it might ever need exists, so the others
         # must exist too and complain only when a model really calls them.
-        module.__getattr__ = _op_that_raises
+        vars(module)["__getattr__"] = _op_that_raises
 
 
 def _op_that_raises(name: str) -> Callable:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from ghostnet_runtime.atomic_writing import finished_file
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ...errors import OptionError
+from ...errors import DataError, OptionError
 from ...evaluation.shown_objects import draw_shown, shown_in
 
 
@@ -45,8 +46,12 @@ class SavePictures(Hook):
                     f"--show-dir {self.folder} is the folder of the pictures "
                     "themselves; name another."
                 )
-            picture = draw_shown(
-                cv2.imread(sample.img_path), shown_in(sample), classes, self.threshold
-            )
-            self.folder.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(target), picture)
+            pixels = cv2.imread(sample.img_path)
+            if pixels is None:
+                raise DataError(
+                    f"The image {sample.img_path} cannot be read any more; put it "
+                    f"back, or leave --show-dir out."
+                )
+            drawn = draw_shown(pixels, shown_in(sample), classes, self.threshold)
+            with finished_file(target) as scratch:
+                cv2.imwrite(str(scratch), drawn)

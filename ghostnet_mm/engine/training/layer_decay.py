@@ -63,7 +63,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f"optim_wrapper.paramwise_cfg.decay_rate={rate!r} is not "
                 f"possible: give a number above 0 and up to 1, such as 0.8."
             )
-        self.decay_rate = rate
+        self.decay_rate = float(rate)
         if self.base_lr is None:
             raise OptionError(
                 "Layer-wise decay needs optim_wrapper.optimizer.lr: the learning rate "
@@ -85,7 +85,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             prefix: The name of the part; empty for the detector.
             **kwargs: What mmengine's constructor passes on to itself.
         """
-        if not any(one.requires_grad for one in module.parameters()):
+        if not any(p.requires_grad for p in module.parameters()):
             return  # mmengine warns of every single frozen parameter
         if prefix:
             super().add_params(params, module, prefix, **kwargs)
@@ -97,6 +97,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f"{type(backbone).__name__}; take it out, or use paramwise_cfg."
                 f"custom_keys."
             )
+        assert self.base_lr is not None  # refused at the start
         distances = layer_distances(backbone)
         single: list[dict[str, Any]] = []
         super().add_params(single, module, prefix, **kwargs)

@@ -97,7 +97,8 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f"{type(backbone).__name__}; take it out, or use paramwise_cfg."
                 f"custom_keys."
             )
-        assert self.base_lr is not None  # refused at the start
+        # Refused at the start, where there is none.
+        base_rate = float(self.base_lr or 0.0)
         distances = layer_distances(backbone)
         single: list[dict[str, Any]] = []
         super().add_params(single, module, prefix, **kwargs)
@@ -105,7 +106,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for group in single:
             (parameter,) = group.pop("params")
             factor = self.decay_rate ** distances.get(parameter, 0)
-            group["lr"] = group.get("lr", self.base_lr) * factor
+            group["lr"] = group.get("lr", base_rate) * factor
             # One group per parameter would take fused optimizers their advantage.
             key = tuple(sorted(group.items()))
             merged.setdefault(key, dict(group, params=[]))["params"].append(parameter)

@@ -24,7 +24,7 @@ def test_a_file_that_computes_no_numbers_is_a_failure_on_the_card(
     model.cfg = cfg
     classes = tuple(map(str, range(80)))
     export_detector(
-        Detector(model, classes, picture_pipeline(cfg)),
+        TrainedDetector(model, classes, picture_pipeline(cfg)),
         tmp_path / "out",
         "a",
         ExportRequest(

@@ -258,7 +258,7 @@ def test_two_stages_with_equal_scores():
     with torch.no_grad(), StableSorts():
         features = network.extract_feat(batch)
         wanted = network.rpn_head.predict(features, given, rescale=False)
-        maps, _ = graph._head_maps(batch)
+        maps = decoder.maps(features)
         priors = decoder.priors(decoder.sizes(maps), batch.device)
         boxes, found = decoder._proposals(maps, priors, sizes)
     scores = wanted[0].scores

@@ -9,7 +9,8 @@ import torch
 from ghostnet_runtime.description import Description, InputForm
 from torch import Tensor
 
-from ...graph.exportable_graph import ExportableGraph, with_fixed_size
+from ...graph.exportable_graph import ExportableGraph, fixed_to
+from ...graph.ranking import stable_topk
 
 if TYPE_CHECKING:
     import onnx
@@ -23,39 +24,23 @@ def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelPr
     """Translate a graph to ONNX, with the batch and the size that are described."""
     fed = description.input
     inputs, shapes = _example(graph, fed)
-    with with_fixed_size(graph, fed.size):
-        with torch.no_grad(), warnings.catch_warnings():
-            # Of mmdet's calls, and of the exporter's own.
-            warnings.simplefilter("ignore")
+    with fixed_to(graph, fed.size), torch.no_grad(), warnings.catch_warnings():
+        # Of mmdet's calls, and of the exporter's own.
+        warnings.simplefilter("ignore")
+        with stable_topk():
             program = torch.export.export(
                 graph, inputs, dynamic_shapes=shapes, strict=False
             )
-            exported = torch.onnx.export(
-                program,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[name for name in (fed.name, fed.image_sizes) if name],
-                output_names=graph.output_names,
-                external_data=False,
-                verbose=False,
-                custom_translation_table={
-                    torch.ops.aten.sort.stable: _translate_stable_sort
-                },
-            )
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[name for name in (fed.name, fed.image_sizes) if name],
+            output_names=graph.output_names,
+            external_data=False,
+            verbose=False,
+        )
     return _cleaned(exported.model_proto, description)
-
-
-def _translate_stable_sort(
-    values: Any,
-    stable: bool | None = None,
-    dim: int = -1,
-    descending: bool = False,
-) -> tuple[Any, Any]:
-    """Translate ``sort``; TopK keeps the order of equal values by its definition."""
-    from onnxscript import opset18 as op
-
-    length = op.Shape(values, start=dim, end=dim + 1)
-    return op.TopK(values, length, axis=dim, largest=int(descending))
 
 
 def _example(

@@ -11,13 +11,13 @@ from ghostnet_runtime.description import Description
 
 from ..errors import OptionError
 from ..export.exported_models import open_exported
-from .candidates import RUNTIME_SUFFIXES, Candidate
+from .candidates import RUNTIME_SUFFIXES, BenchmarkCandidate
 
 PIXELS = "pixels"
 
 
 def network_run(
-    candidate: Candidate,
+    candidate: BenchmarkCandidate,
     pictures: Sequence[np.ndarray],
     size: Sequence[int] | None,
     threads: int,
@@ -45,7 +45,7 @@ def network_run(
 
 
 def input_for(
-    candidate: Candidate,
+    candidate: BenchmarkCandidate,
     description: Description,
     pictures: Sequence[np.ndarray],
     size: Sequence[int] | None,
@@ -77,10 +77,10 @@ def input_for(
         width, height = scale
     else:
         raise OptionError(f"{candidate.path} takes any size; give --size HEIGHT WIDTH.")
-    resized = np.stack([cv2.resize(one, (width, height)) for one in pictures])
+    resized = np.stack([cv2.resize(picture, (width, height)) for picture in pictures])
     if wanted.form == PIXELS:
         return resized, (height, width)
-    mean, std = (np.asarray(each, np.float32) for each in (wanted.mean, wanted.std))
+    mean, std = (np.asarray(levels, np.float32) for levels in (wanted.mean, wanted.std))
     if wanted.channel_order == "rgb":
         resized = resized[..., ::-1]
     planes = ((resized.astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
@@ -88,7 +88,7 @@ def input_for(
 
 
 def end_to_end_run(
-    candidate: Candidate, threads: int
+    candidate: BenchmarkCandidate, threads: int
 ) -> Callable[[Sequence[np.ndarray]], Any]:
     """Open an exported file in the runtime and return a batch of one to detections.
 

@@ -1,12 +1,16 @@
 """Checkpoints: safe loading, weight sources, and strict loading of backbones."""
 
-from ghostnet_mm.checkpoints.backbone_loading import load_backbone_weights
+from ghostnet_mm.checkpoints.backbone_loading import (
+    check_backbone_weights,
+    load_backbone_weights,
+)
 from ghostnet_mm.checkpoints.key_layouts import extract_state_dict
 from ghostnet_mm.checkpoints.mmengine_loading import install_safe_loading
 from ghostnet_mm.checkpoints.safe_loading import load_checkpoint_file
 from ghostnet_mm.checkpoints.sources import read_weights
 
 __all__ = [
+    "check_backbone_weights",
     "extract_state_dict",
     "install_safe_loading",
     "load_backbone_weights",

@@ -11,7 +11,7 @@ from ghostnet_mm.checkpoints.sources import read_weights
 from ghostnet_mm.errors import CheckpointError
 
 
-def load_backbone_weights(backbone: nn.Module, source: str | os.PathLike) -> None:
+def load_backbone_weights(backbone: nn.Module, source: str | os.PathLike[str]) -> None:
     """Copy the weights that ``source`` names into ``backbone``, strictly.
 
     Every parameter and buffer must be in the source with the same shape, and every
@@ -34,6 +34,33 @@ def load_backbone_weights(backbone: nn.Module, source: str | os.PathLike) -> Non
         CheckpointError: Keys are missing or left over, shapes differ, values are not
             finite, or see :func:`read_weights`.
     """
+    found, left_out = _fitting_weights(backbone, source)
+    backbone.load_state_dict({**backbone.state_dict(), **found}, strict=True)
+    print_log(
+        f"Loaded {len(found)} tensors from {source} into {type(backbone).__name__}"
+        + (f", left out {left_out} of the classifier." if left_out else "."),
+        logger="current",
+    )
+
+
+def check_backbone_weights(backbone: nn.Module, source: str | os.PathLike[str]) -> None:
+    """Make sure that :func:`load_backbone_weights` would load, without loading.
+
+    Args:
+        backbone: Its tensors may be on the meta device.
+        source: See :func:`read_weights`.
+
+    Raises:
+        OptionError: See :func:`read_weights`.
+        CheckpointError: As :func:`load_backbone_weights` would.
+    """
+    _fitting_weights(backbone, source)
+
+
+def _fitting_weights(
+    backbone: nn.Module, source: str | os.PathLike[str]
+) -> tuple[dict[str, Tensor], int]:
+    """Return the weights by the backbone's names, and how many were left out."""
     weights = read_weights(source)
     expected = backbone.state_dict()
     found = _rename(backbone, weights, expected, source)
@@ -43,24 +70,18 @@ def load_backbone_weights(backbone: nn.Module, source: str | os.PathLike) -> Non
         if key not in found and not key.endswith("num_batches_tracked")
     ]
     _refuse_differences(backbone, source, found, expected, missing)
-    backbone.load_state_dict({**expected, **found}, strict=True)
-    left_out = len(weights) - len(found)
-    print_log(
-        f"Loaded {len(found)} tensors from {source} into {type(backbone).__name__}"
-        + (f", left out {left_out} of the classifier." if left_out else "."),
-        logger="current",
-    )
+    return found, len(weights) - len(found)
 
 
 def _rename(
     backbone: nn.Module,
     weights: dict[str, Tensor],
     expected: dict[str, Tensor],
-    source: str | os.PathLike,
+    source: str | os.PathLike[str],
 ) -> dict[str, Tensor]:
     """Give the weights the backbone's names; leave out the published classifier."""
-    rename: Callable = getattr(backbone, "checkpoint_rename", str)
-    is_unused: Callable = getattr(
+    rename: Callable[[str], str] = getattr(backbone, "checkpoint_rename", str)
+    is_unused: Callable[[str], bool] = getattr(
         backbone, "is_unused_checkpoint_key", lambda key: False
     )
     found: dict[str, Tensor] = {}
@@ -79,7 +100,7 @@ def _rename(
 
 def _refuse_differences(
     backbone: nn.Module,
-    source: str | os.PathLike,
+    source: str | os.PathLike[str],
     found: dict[str, Tensor],
     expected: dict[str, Tensor],
     missing: list[str],

@@ -16,11 +16,10 @@ it is. The two schemes left alone, ``pavi://`` and ``s3://``, call ``torch.load`
 with its safe default (or, in OneDL's mmengine, the function replaced here).
 """
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlparse
 
 import mmengine.runner.checkpoint as mmengine_checkpoint
@@ -41,7 +40,7 @@ def install_safe_loading() -> None:
     ``Runner.resume``, ``Runner.load_checkpoint``, ``init_cfg=dict(type='Pretrained')``,
     hooks and inferencers all come through here. Calling it again changes nothing.
     """
-    replacements: dict[str, Callable] = {
+    replacements: dict[str, Callable[..., Any]] = {
         "load_from_local": load_from_local,
         "load_from_http": load_from_http,
     }
@@ -95,7 +94,7 @@ def load_from_http(
 
 
 def _load_path_or_stream(
-    file: str | os.PathLike | io.IOBase,
+    file: str | os.PathLike[str] | IO[bytes],
     map_location: MapLocation = None,
     weights_only: bool | None = None,
 ) -> Any:

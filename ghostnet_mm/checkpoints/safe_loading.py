@@ -5,7 +5,6 @@ goes through ``torch.load(weights_only=True)`` with the closed list of
 ``harmless_references``; a file that needs more is refused, whatever it is.
 """
 
-import io
 import os
 import pickle
 import re
@@ -14,25 +13,29 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors.torch
 import torch
+from torch.types import Storage
 
 from ghostnet_mm.checkpoints.harmless_references import (
     HARMLESS_REFERENCES,
     RefusedReferenceError,
     restore_plain_objects,
 )
+from ghostnet_mm.checkpoints.unpacked import refuse_unpacked
 from ghostnet_mm.errors import CheckpointError
 
-MapLocation = str | torch.device | dict | Callable | None
+MapLocation = (
+    str | torch.device | dict[str, str] | Callable[[Storage, str], Storage] | None
+)
 
 _allow_list_lock = threading.RLock()
 
 
 def load_checkpoint_file(
-    path: str | os.PathLike, map_location: MapLocation = "cpu"
+    path: str | os.PathLike[str], map_location: MapLocation = "cpu"
 ) -> Any:
     """Read a ``.safetensors`` file, or any other as one written by ``torch.save``.
 
@@ -45,10 +48,11 @@ def load_checkpoint_file(
         What was saved: a flat dict of tensors, or a dict that holds one.
 
     Raises:
-        CheckpointError: The file is missing, damaged, not a checkpoint, or refers to
-            anything that a checkpoint does not need and that could run code.
+        CheckpointError: The file is missing, damaged, unpacked, not a checkpoint, or
+            refers to anything that a checkpoint does not need and that could run code.
     """
     file = Path(path).expanduser()
+    refuse_unpacked(file)
     if file.is_dir():
         raise CheckpointError(
             f"{file} is a folder, not a checkpoint; name the file inside it."
@@ -70,7 +74,7 @@ def load_checkpoint_file(
 
 
 def load_checkpoint_stream(
-    stream: io.IOBase, name: str, map_location: MapLocation = None
+    stream: IO[bytes], name: str, map_location: MapLocation = None
 ) -> Any:
     """Read what ``torch.save`` wrote from an open, seekable binary stream.
 
@@ -93,7 +97,7 @@ def load_checkpoint_stream(
         raise _explain(error, name) from error
 
 
-def _load_pickle(stream: io.IOBase, map_location: MapLocation) -> Any:
+def _load_pickle(stream: IO[bytes], map_location: MapLocation) -> Any:
     _check_zip_checksums(stream)
     with _only_harmless_references():
         loaded = torch.load(stream, map_location=map_location, weights_only=True)
@@ -118,7 +122,7 @@ def _only_harmless_references() -> Iterator[None]:
             torch.serialization.add_safe_globals(others)
 
 
-def _check_zip_checksums(stream: io.IOBase) -> None:
+def _check_zip_checksums(stream: IO[bytes]) -> None:
     """Read every entry once: torch.load does not look at a zip file's checksums."""
     if zipfile.is_zipfile(stream):
         stream.seek(0)

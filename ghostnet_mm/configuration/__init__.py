@@ -1,6 +1,6 @@
 """What the tools do to a config before it runs."""
 
-from .merging import apply_options, load_config
+from .loading import PreparedRun, apply_options, load_config, prepare_run
 from .options import Options
 
-__all__ = ["Options", "apply_options", "load_config"]
+__all__ = ["Options", "PreparedRun", "apply_options", "load_config", "prepare_run"]

@@ -1,6 +1,7 @@
 """Targets of a dense head, assigned from the predictions of the step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.task_modules.assigners import BaseAssigner, DynamicSoftLabelAssigner
@@ -12,14 +13,14 @@ from torch import Tensor
 
 def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
     """Turn ``(N, C, H, W)`` maps into one ``(N, P, C)`` tensor in single precision."""
-    flat = [one.permute(0, 2, 3, 1).flatten(1, 2) for one in maps]
+    flat = [level.permute(0, 2, 3, 1).flatten(1, 2) for level in maps]
     return torch.cat(flat, dim=1).float()
 
 
 def valid_priors(
     prior_generator: MlvlPointGenerator,
     sizes: Sequence[tuple[int, int]],
-    batch_img_metas: Sequence[dict],
+    batch_img_metas: Sequence[dict[str, Any]],
     device: torch.device,
 ) -> list[Tensor]:
     """Return for each image which of the ``P`` priors lie within its ``pad_shape``.
@@ -74,7 +75,8 @@ def assign_targets(
         assigner=assigner,
         priors=priors,
     )
-    return tuple(torch.stack(one) for one in targets)
+    labels, weights, box_targets, qualities = map(torch.stack, targets)
+    return labels, weights, box_targets, qualities
 
 
 def _assign_one_image(

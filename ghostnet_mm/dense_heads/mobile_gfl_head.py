@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.dense_heads import GFLHead
@@ -64,7 +65,7 @@ class MobileGFLHead(GFLHead):
         >>> from ghostnet_mm.dense_heads import MobileGFLHead
         >>> head = MobileGFLHead(num_classes=80, in_channels=96, strides=(8, 16)).eval()
         >>> maps = (torch.rand(1, 96, 20, 20), torch.rand(1, 96, 10, 10))
-        >>> [tuple(one.shape) for one in head(maps)[1]]
+        >>> [tuple(level.shape) for level in head(maps)[1]]
         [(1, 32, 20, 20), (1, 32, 10, 10)]
     """
 
@@ -80,15 +81,15 @@ class MobileGFLHead(GFLHead):
         share_levels: bool = False,
         reg_max: int = 7,
         weigh_boxes: bool = True,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        loss_cls: dict | None = None,
-        loss_bbox: dict | None = None,
-        loss_dfl: dict | None = None,
-        train_cfg: dict | None = None,
-        test_cfg: dict | None = None,
-        init_cfg: dict | list[dict] | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
+        loss_cls: dict[str, Any] | None = None,
+        loss_bbox: dict[str, Any] | None = None,
+        loss_dfl: dict[str, Any] | None = None,
+        train_cfg: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise OptionError(
@@ -179,6 +180,7 @@ class MobileGFLHead(GFLHead):
         # A geometric distribution of mean 2, cut off at reg_max.
         bias = -math.log(1.5) * torch.arange(self.reg_max + 1.0)
         for conv in self.gfl_reg:
+            assert isinstance(conv.bias, Tensor)
             conv.bias.data.copy_(bias.repeat(4))
 
     def forward(self, x: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -192,9 +194,9 @@ class MobileGFLHead(GFLHead):
             the latter ordered left, top, right, bottom.
         """
         cls_scores, bbox_preds = [], []
-        for level, one in enumerate(x):
-            cls_feat = self.cls_convs[level](one)
-            reg_feat = self.reg_convs[level](one) if self.separate_towers else cls_feat
+        for level, feat in enumerate(x):
+            cls_feat = self.cls_convs[level](feat)
+            reg_feat = self.reg_convs[level](feat) if self.separate_towers else cls_feat
             cls_scores.append(self.gfl_cls[level](cls_feat))
             bbox_preds.append(self.gfl_reg[level](reg_feat))
         return cls_scores, bbox_preds
@@ -208,7 +210,7 @@ class MobileGFLHead(GFLHead):
         cls_scores: list[Tensor],
         bbox_preds: list[Tensor],
         batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch.
@@ -223,7 +225,7 @@ class MobileGFLHead(GFLHead):
         Returns:
             ``loss_cls``, ``loss_bbox`` and ``loss_dfl``, one number each.
         """
-        sizes = [one.shape[-2:] for one in cls_scores]
+        sizes = [(level.shape[-2], level.shape[-1]) for level in cls_scores]
         device = cls_scores[0].device
         priors = torch.cat(
             self.prior_generator.grid_priors(sizes, device=device, with_stride=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from mmcv.cnn import DepthwiseSeparableConvModule
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 
 def separable_tower(
@@ -38,7 +39,7 @@ def tie_convolutions(per_level: nn.ModuleList) -> None:
     Parameters are tied, not modules: fusing norms into convolutions for deployment
     replaces each level's weights by its own.
     """
-    for one in per_level:
-        for mine, first in zip(one.modules(), per_level[0].modules(), strict=True):
-            if isinstance(mine, nn.modules.conv._ConvNd):
+    for tower in per_level:
+        for mine, first in zip(tower.modules(), per_level[0].modules(), strict=True):
+            if isinstance(mine, _ConvNd) and isinstance(first, _ConvNd):
                 mine.weight, mine.bias = first.weight, first.bias

@@ -3,51 +3,43 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
 from ..configuration.console import is_first_process, tell
-from ..configuration.data.detection_checks import check_data
-from ..configuration.data.other_data import check_other_data
+from ..configuration.data.checks import check_data
 from ..configuration.files.work_dir import check_work_dir
-from ..configuration.model.building import build_on_meta, option_error_for
+from ..configuration.model.building import build_on_meta
 from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
 from ..configuration.training.resuming import checkpoint_to_resume
-from ..errors import CheckpointError, DataError, OptionError
+from ..errors import OptionError
 from ..evaluation.coco_table import ask_for_full_table
-from .detector_checkpoint import (
-    check_fit,
-    check_resumable,
-    check_start_weights,
-)
+from .detector_checkpoint import check_fit
 from .inference.published_classifier import read_tested_weights
+from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
+from .own_instances import own_instances
 from .quiet_runner import QuietRunner
-
-UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")
-SYNC_BN_ON_CPU = "SyncBatchNorm expected input tensor to be on"
-UNKNOWN_LABEL = re.compile(r"Target (\d+) is out of bounds")
+from .result_files import check_outputs, move_results, write_results_to
+from .start_checks import check_weights, forget_pretrained
 
 
-def run_training(cfg: Config) -> dict[str, float]:
+def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float]:
     """Train and evaluate the model of a config.
 
     Nothing is written before every check has passed; if a mistake of the user shows
     only later, a work dir that did not exist before is removed again.
 
     Args:
-        cfg: The config, as `ghostnet_mm.configuration.load_config` returns it.
+        cfg: The config, as `ghostnet_mm.configuration.prepare_run` returns it.
+        model: Its model without memory, from there too; ``None`` to build it here.
 
     Returns:
         The scores of the last validation; empty if there was none.
@@ -55,21 +47,25 @@ def run_training(cfg: Config) -> dict[str, float]:
     Raises:
         UserError: Data, options, weights or the work dir make the run impossible.
     """
-    cfg = _with_console_hooks(cfg)
+    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable", "LoneNormValues")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
     if is_first_process():
         # The other processes would read the same files.
-        _check_data(cfg, ("train", "val"))
-        _check_weights(cfg)
+        check_data(cfg, ("train", "val"))
+        check_weights(_built(cfg, model), cfg)
         check_work_dir(cfg)
     if checkpoint_to_resume(cfg) is not None:
         # The checkpoint brings the backbone's weights; do not ask the network for any.
-        _forget_pretrained(cfg.model)
+        forget_pretrained(cfg.model)
     ask_for_full_table(cfg.get("val_evaluator") or [])
-    with _new_work_dir_removed_on_mistake(cfg.work_dir), _mistakes_told(cfg):
-        runner = _build(cfg)
+    with (
+        own_instances(),
+        new_work_dir_removed_on_mistake(cfg.work_dir),
+        mistakes_told(cfg),
+    ):
+        runner = _build_runner(cfg)
         _introduce(runner, cfg)
         runner.train()
     return _last_scores(runner)
@@ -77,21 +73,23 @@ def run_training(cfg: Config) -> dict[str, float]:
 
 def run_testing(
     cfg: Config,
-    checkpoint: str | os.PathLike,
-    out: str | os.PathLike | None = None,
-    show_dir: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    show_dir: str | os.PathLike[str] | None = None,
     score_threshold: float = 0.3,
+    model: nn.Module | None = None,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test split of a config.
 
     Args:
-        cfg: The config, as `ghostnet_mm.configuration.load_config` returns it.
+        cfg: The config, as `ghostnet_mm.configuration.prepare_run` returns it.
         checkpoint: The model's weights; they must fit in full. A classifier may also
             be given published ones: ``timm://NAME`` or a file in timm's layout.
         out: Where to write the detections as COCO results JSON. Masks, if there are
             any, go beside it as ``NAME.segm.json``.
         show_dir: Folder for the pictures with their detections.
         score_threshold: Detections below this score are left out of the pictures.
+        model: The config's model without memory; ``None`` to build it here.
 
     Returns:
         The scores by the names of mmdet, mmseg or mmpretrain.
@@ -99,20 +97,20 @@ def run_testing(
     Raises:
         UserError: Data, options or the checkpoint make the test impossible.
     """
-    cfg = _with_console_hooks(cfg)
+    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable")
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
         raise OptionError("The config cannot be tested: it has no test_dataloader.")
-    _check_outputs(out, show_dir)
+    check_outputs(out, show_dir)
     if show_dir is not None and scope_of(cfg) in OPTIONAL_SCOPES:
         raise OptionError(
             "--show-dir draws detections, and this config has none; use "
             "tools/segment.py for the pictures of a segmentor."
         )
-    model = build_on_meta(cfg.model, "model")
+    model = _built(cfg, model)
     weights, is_converted = read_tested_weights(model, checkpoint, scope_of(cfg))
     check_fit(model, weights, checkpoint)
     if is_first_process():
-        _check_data(cfg, ("test",))
+        check_data(cfg, ("test",))
     cfg.load_from, cfg.resume = str(checkpoint), False
     ask_for_full_table(cfg.test_evaluator)
     if show_dir is not None:
@@ -121,48 +119,47 @@ def run_testing(
         )
     with (
         tempfile.TemporaryDirectory() as scratch,
-        _new_work_dir_removed_on_mistake(cfg.work_dir),
-        _mistakes_told(cfg),
+        own_instances(),
+        new_work_dir_removed_on_mistake(cfg.work_dir),
+        mistakes_told(cfg),
     ):
         if is_converted:
             cfg.load_from = os.path.join(scratch, "converted.pth")
             torch.save({"meta": {}, "state_dict": weights}, cfg.load_from)
+        results = Path(scratch, "results")
         if out is not None:
-            _set_results_prefix(cfg.test_evaluator, os.path.join(scratch, "results"))
-        runner = _build(cfg)
+            write_results_to(cfg.test_evaluator, str(results))
+        runner = _build_runner(cfg)
         tell(
             f"testing {checkpoint}{_source(cfg.test_dataloader)}; log in "
             f"{runner.log_dir}"
         )
         metrics = runner.test()
         if out is not None and is_first_process():
-            for file in _move_results(Path(scratch), Path(out)):
+            for file in move_results(results, Path(out)):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
     return metrics
 
 
-def _with_console_hooks(cfg: Config) -> Config:
+def _with_hooks(cfg: Config, *names: str) -> Config:
+    """Return a copy of a config that has these hooks, with its own settings of them."""
     cfg = Config(cfg.to_dict(), filename=cfg.filename)
     enter_scope(cfg)
     hooks = list(cfg.get("custom_hooks") or [])
     present = {hook["type"] for hook in hooks}
-    hooks += [
-        dict(type=name)
-        for name in ("ProgressLine", "ResultTable")
-        if name not in present
+    cfg.custom_hooks = hooks + [
+        dict(type=name) for name in names if name not in present
     ]
-    cfg.custom_hooks = hooks
     return cfg
 
 
-def _check_data(cfg: Config, splits: Sequence[str]) -> None:
-    check = check_other_data if scope_of(cfg) in OPTIONAL_SCOPES else check_data
-    check(cfg, splits)
+def _built(cfg: Config, model: nn.Module | None) -> nn.Module:
+    return build_on_meta(cfg.model, "model") if model is None else model
 
 
-def _build(cfg: Config) -> Runner:
+def _build_runner(cfg: Config) -> Runner:
     kind = cfg.get("runner_type")
     return RUNNERS.build(cfg) if kind is not None else QuietRunner.from_cfg(cfg)
 
@@ -182,136 +179,8 @@ def _source(loader: Mapping[str, Any]) -> str:
     return f" on {source}" if source else ""
 
 
-def _check_weights(cfg: Config) -> None:
-    """Find out now whether the weights that the run starts from can be had and fit."""
-    detector = build_on_meta(cfg.model, "model")
-    resumed = checkpoint_to_resume(cfg)
-    if resumed is not None:
-        check_resumable(detector, resumed, cfg)
-        tell(f"resuming from {resumed}")
-        return
-    if cfg.get("resume"):
-        tell(f"{cfg.work_dir} has no checkpoint to resume: starting from the beginning")
-    if cfg.get("load_from"):
-        check_start_weights(detector, cfg.load_from)
-    _check_backbone_weights(cfg.model)
-
-
-def _check_backbone_weights(model: Mapping[str, Any]) -> None:
-    backbone = model.get("backbone")
-    init_cfg = backbone.get("init_cfg") if isinstance(backbone, Mapping) else None
-    if not isinstance(init_cfg, Mapping) or init_cfg.get("type") != "Pretrained":
-        return
-    source = str(init_cfg["checkpoint"])
-    built = MODELS.build(dict(backbone))
-    if type(built).__module__.partition(".")[0] == __name__.partition(".")[0]:
-        built.init_weights()
-    elif source.startswith("timm://"):
-        raise OptionError(
-            f"{source} is for the GhostNet backbones of this package; give "
-            f"{type(built).__name__} a file or none with --backbone-weights."
-        )
-    elif "://" not in source and not os.path.isfile(source):
-        raise CheckpointError(
-            f"The backbone weights {source} do not exist; pass a file, timm://NAME, or "
-            f"none with --backbone-weights."
-        )
-
-
-def _forget_pretrained(model: dict[str, Any]) -> None:
-    backbone = model.get("backbone")
-    if isinstance(backbone, dict) and isinstance(backbone.get("init_cfg"), Mapping):
-        if backbone["init_cfg"].get("type") == "Pretrained":
-            backbone["init_cfg"] = None
-
-
-def _check_outputs(
-    out: str | os.PathLike | None, show_dir: str | os.PathLike | None
-) -> None:
-    if out is not None and Path(out).is_dir():
-        raise OptionError(f"--out {out} is a folder; name a file such as results.json.")
-    if out is not None and not Path(out).resolve().parent.is_dir():
-        raise OptionError(f"The folder of --out {out} does not exist; create it.")
-    if show_dir is not None and Path(show_dir).exists() and not Path(show_dir).is_dir():
-        raise OptionError(f"--show-dir {show_dir} is a file; name a folder.")
-
-
-def _set_results_prefix(evaluators: Any, prefix: str) -> None:
-    for one in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if str(one.get("type")).rpartition(".")[2] == "CocoMetric":
-            one["outfile_prefix"] = prefix
-            return
-    raise OptionError("--out needs a CocoMetric as test_evaluator in the config.")
-
-
-def _move_results(scratch: Path, out: Path) -> list[Path]:
-    written = []
-    for kind, target in (("bbox", out), ("segm", out.with_suffix(".segm.json"))):
-        source = scratch / f"results.{kind}.json"
-        if source.is_file():
-            shutil.move(source, target)
-            written.append(target)
-    return written
-
-
 def _last_scores(runner: Runner) -> dict[str, float]:
     for hook in runner.hooks:
         if type(hook).__name__ == "ResultTable":
             return hook.metrics
     return {}
-
-
-@contextmanager
-def _new_work_dir_removed_on_mistake(work_dir: str) -> Iterator[None]:
-    """Leave no empty run behind when a mistake shows only once the runner is built."""
-    folder = Path(work_dir).resolve()
-    is_new = not folder.exists()
-    new_parents = [parent for parent in folder.parents if not parent.exists()]
-    try:
-        yield
-    except (OptionError, DataError, CheckpointError):
-        if is_new and is_first_process() and not any(folder.glob("*.pth")):
-            shutil.rmtree(folder, ignore_errors=True)
-            # Another run may have moved into a parent meanwhile: only empty ones go.
-            for parent in new_parents:
-                with suppress(OSError):
-                    parent.rmdir()
-        raise
-
-
-@contextmanager
-def _mistakes_told(cfg: Config) -> Iterator[None]:
-    """Translate what libraries raise for a user's mistake that only a run reveals."""
-    try:
-        yield
-    except ValueError as error:
-        if SYNC_BN_ON_CPU not in str(error):
-            raise
-        raise OptionError(
-            "SyncBN cannot join the statistics of several CPU processes; set the type "
-            "of every norm_cfg of the model to BN with --cfg-options."
-        ) from error
-    except (AssertionError, IndexError, KeyError, TypeError) as error:
-        label = UNKNOWN_LABEL.search(str(error))
-        if label:
-            raise DataError(
-                f"The data has label {label[1]}, which is not below the model's "
-                f"num_classes; correct the labels, or set num_classes."
-            ) from error
-        image = UNREADABLE_IMAGE.search(str(error))
-        if image:
-            name = image[1].splitlines()[0].strip("'\"")
-            raise DataError(
-                f"{name} cannot be read as an image; replace it, or take it out of the "
-                f"annotation file."
-            ) from error
-        if isinstance(error, (KeyError, TypeError)):
-            mistake = option_error_for(error, cfg.to_dict(), "the config")
-            if mistake is not None:
-                raise mistake from error
-        raise
-    finally:
-        # A later run in this process must not log into this one's file.
-        for logger in list(MMLogger._instance_dict.values()):
-            for handler in logger.handlers:
-                handler.flush()

@@ -10,17 +10,17 @@ from ghostnet_runtime.atomic_writing import finished_folder
 from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
-from ..engine.inference.detection import Detector
+from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..fusion.concat_free import concat_free
 from ..measuring.latency import torch_threads
 from .card.card_page import card_page
 from .card.deploy_card import DeployCard
+from .card.export_request import ExportRequest
 from .card.measured_exports import WrittenExport, measured_card
 from .card.mmdet_reference import resized_detector
 from .concat_free_choice import choose_concat_free
 from .description import describe
-from .export_request import ExportRequest
 from .formats.base import ExportFormat, ExportJob, ExportOptions
 from .formats.registry import chosen_formats
 from .graph.detection_graph import DetectionGraph
@@ -31,7 +31,7 @@ CARD_JSON, CARD_PAGE = "deploy_card.json", "deploy_card.html"
 
 
 def export_detector(
-    detector: Detector,
+    detector: TrainedDetector,
     out_dir: str | os.PathLike[str],
     name: str,
     request: ExportRequest,
@@ -59,9 +59,9 @@ def export_detector(
     formats = _formats(graph, description, request)
     with finished_folder(out_dir) as folder, torch_threads(request.threads):
         written = _write(detector, graph, description, formats, folder, request)
-        card = measured_card(written, request)
+        card, photos = measured_card(written, request)
         card.write_json(folder / CARD_JSON)
-        (folder / CARD_PAGE).write_text(card_page(card), encoding="utf-8")
+        (folder / CARD_PAGE).write_text(card_page(card, photos), encoding="utf-8")
     return card
 
 
@@ -97,7 +97,7 @@ def _tell_what_is_shrunk(description: Description) -> None:
 
 
 def _write(
-    detector: Detector,
+    detector: TrainedDetector,
     graph: DetectionGraph,
     description: Description,
     formats: Sequence[ExportFormat],

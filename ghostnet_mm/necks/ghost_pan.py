@@ -1,6 +1,7 @@
 """Ghost-PAN: a path aggregation network of ghost bottlenecks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -115,12 +116,12 @@ class GhostPAN(BaseModule):
         kernel_size: int = 5,
         expand_ratio: float = 1.0,
         use_residual: bool = False,
-        upsample_cfg: dict | None = None,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        upsample_cfg: dict[str, Any] | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
         with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         super().__init__(init_cfg)
         self.in_channels = tuple(in_channels)
@@ -218,7 +219,8 @@ class GhostPAN(BaseModule):
                 f"{list(self.in_channels)}; make them match the backbone."
             )
         reduced = [
-            reduce(one) for reduce, one in zip(self.reduce_layers, inputs, strict=True)
+            reduce(features)
+            for reduce, features in zip(self.reduce_layers, inputs, strict=True)
         ]
         merged = [reduced[-1]]
         for level in reversed(range(len(self.top_down_blocks))):

@@ -33,7 +33,7 @@ def _not_compiled() -> str:
     return "n/a (operators provided by ghostnet_mm, not compiled)"
 
 
-PROVIDED_OPS: dict[str, Callable] = {
+PROVIDED_OPS: dict[str, Callable[..., object]] = {
     "nms": nms_ops.nms,
     "softnms": nms_ops.softnms,
     "roi_align_forward": roi_align_ops.roi_align_forward,
@@ -93,10 +93,10 @@ class _ProvidedOpsLoader(Loader):
         vars(module).update(PROVIDED_OPS)
         # mmcv asserts at import that every op it might ever need exists, so the others
         # must exist too and complain only when a model really calls them.
-        module.__getattr__ = _op_that_raises
+        vars(module)["__getattr__"] = _op_that_raises
 
 
-def _op_that_raises(name: str) -> Callable:
+def _op_that_raises(name: str) -> Callable[..., NoReturn]:
     """Return a function named ``name`` that raises `UnsupportedOpError` when called.
 
     Raises:

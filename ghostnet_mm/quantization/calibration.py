@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import os
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.picture_reading import read_picture
 from ghostnet_runtime.picture_sources import open_source
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
-from ..export.card.accuracy import read_picture
 
 
 def calibration_pictures(
@@ -30,18 +32,16 @@ def calibration_pictures(
         OptionError: There is no picture.
     """
     if images is not None:
-        return [one.pixels for one in islice(open_source(images), count)]
-    dataset_cfg = (cfg.get("train_dataloader") or {}).get("dataset")
-    if dataset_cfg is None:
+        return [picture.pixels for picture in islice(open_source(images), count)]
+    if cfg.get("train_dataloader") is None:
         raise OptionError(
             "The config has no training split to calibrate with; pass --images DIR."
         )
-    while "dataset" in dataset_cfg:  # such as mosaics of another dataset
-        dataset_cfg = dataset_cfg["dataset"]
-    dataset_cfg = copy.deepcopy(dict(dataset_cfg))
+    _, innermost = next(datasets_of(cfg, "train"))  # mosaics are of another dataset
+    dataset_cfg = copy.deepcopy(dict(innermost))
     dataset_cfg.update(pipeline=[], test_mode=True)
     dataset = DATASETS.build(dataset_cfg)
     # Not the first ones: folders are often sorted by scene.
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)
     paths = (dataset.get_data_info(int(index))["img_path"] for index in chosen)
-    return [read_picture(path) for path in paths]
+    return [read_picture(Path(path))[0] for path in paths]

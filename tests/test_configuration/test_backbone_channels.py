@@ -9,13 +9,17 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.model.detection_channels import (
-    backbone_channels,
-    match_channels,
-)
+from ghostnet_mm.configuration.model import detection_channels
+from ghostnet_mm.configuration.model.backbone_channels import backbone_channels
+from ghostnet_mm.configuration.model.building import build_on_meta
 from ghostnet_mm.errors import OptionError
 
 TINY = Path(__file__).parents[1] / "support" / "tiny_detector.py"
+
+
+def match_channels(model, file_model):
+    backbone = build_on_meta(model["backbone"], "model.backbone")
+    detection_channels.match_channels(model, file_model, backbone)
 
 
 def returned(backbone):

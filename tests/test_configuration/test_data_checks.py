@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.configuration.data.checks import check_data
 from ghostnet_mm.configuration.data.detection_checks import (
     annotated_folders,
-    check_data,
     class_counts,
 )
 from ghostnet_mm.errors import DataError, OptionError

@@ -13,17 +13,16 @@ from mmcv.transforms import Compose, Resize
 from support.descriptions import described
 from support.random_detectors import PICTURES, build, images, samples
 
-from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
+from ghostnet_mm.engine.inference.detection import TrainedDetector, picture_pipeline
 from ghostnet_mm.errors import OptionError
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export.card.agreement import detection_agreement
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.card.mmdet_reference import (
     StableSorts,
     reference_detector,
     resized_detector,
 )
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_models import DescribedBackend
 from ghostnet_mm.export.exporting import export_detector
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
@@ -48,7 +47,7 @@ def detector_of(name, scale=None):
             if step["type"] == "Resize":
                 step["scale"] = scale
     model.cfg = cfg
-    return Detector(model, CLASSES, picture_pipeline(cfg))
+    return TrainedDetector(model, CLASSES, picture_pipeline(cfg))
 
 
 def graph_as_file(detector, size=None):
@@ -64,12 +63,7 @@ def graph_as_file(detector, size=None):
 
     backend = DescribedBackend(description.to_json(), Path("graph.json"), compute)
     runtime = ghostnet_runtime.Detector.of_backend(backend)
-
-    def detect(pixels):
-        found = runtime(pixels)
-        return Boxes(found.boxes, found.labels, found.scores)
-
-    return description, detect
+    return description, runtime
 
 
 def fixed_input(description):

@@ -9,23 +9,24 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from ghostnet_runtime import Detections
 from support.running_tools import TINY, run, run_here
 from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.engine.inference.detection import load_detector
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export import concat_free_choice
 from ghostnet_mm.export.card.accuracy import coco_scores, labelled_pictures
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.concat_free_timing import PairTiming, block_inputs
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_detector import ExportedDetector
 from ghostnet_mm.export.exporting import export_detector
 from ghostnet_mm.export.formats.onnx.model import onnx_model
 from ghostnet_mm.export.formats.registry import FORMATS
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.fusion.concat_free import ConcatFreeBottleneck, splittable_blocks
+from ghostnet_mm.measuring.latency import Gain
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,8 @@ def test_blocks_measured_faster_without_concatenation(trained, monkeypatch, caps
         assert image.shape == (1, 3, 96, 96)
         for name, x in block_inputs(graph, image).items():
             low = 1.1 if name in chosen else 0.9
-            yield PairTiming(name, x.shape, runtime, 2, 1, low + 0.1, low, low + 0.2)
+            gain = Gain(low + 0.1, low, low + 0.2)
+            yield PairTiming(name, x.shape, runtime, 2, 1, gain)
 
     def write(job):
         written.extend(
@@ -244,7 +246,7 @@ def test_scores_are_those_of_the_test_tool(trained):
     assert f"{100 * scores['bbox_mAP']:.1f}" in done.stdout or (
         f"{scores['bbox_mAP']:.3f}" in done.stdout
     )
-    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), np.zeros(0))
+    nothing = Detections.none(pictures.classes)
     assert coco_scores(pictures, lambda pixels: nothing) == {"bbox_mAP": 0.0}
 
 

@@ -1,4 +1,4 @@
-"""Checking the data of a run before it starts: files, boxes, classes."""
+"""Checking the data of a detection run before it starts: files, boxes, classes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ...datasets.checks.annotations import check_annotations
 from ...datasets.checks.masks import check_masks
 from ...datasets.checks.panoptic import check_panoptic_annotations
+from ...datasets.wrappers import inner_datasets
 from ...errors import DataError, OptionError
+from .stated_classes import dataset_class
 
 HEADS = ("bbox_head", "mask_head", "roi_head")
+PANOPTIC = "CocoPanopticDataset"
+CHECKED = ("CocoDataset", PANOPTIC)
 PANOPTIC_HEADS = ("semantic_head", "panoptic_head", "panoptic_fusion_head")
 
 
@@ -40,8 +43,8 @@ class AnnotatedFolder:
     seg_dir: str | None = None
 
 
-def check_data(cfg: Config, splits: Sequence[str]) -> None:
-    """Check every dataset that the run will read.
+def check_detection_data(cfg: Config, splits: Sequence[str]) -> None:
+    """Check every COCO dataset that the run will read.
 
     Args:
         cfg: The config after all options.
@@ -72,34 +75,30 @@ def check_data(cfg: Config, splits: Sequence[str]) -> None:
             _check_evaluators(evaluator, split, folders)
 
 
-def annotated_folders(
-    dataset: Mapping[str, Any], place: str
-) -> Iterator[AnnotatedFolder]:
-    """Yield the COCO and COCO panoptic datasets inside ``dataset``."""
-    if isinstance(dataset.get("dataset"), Mapping):
-        yield from annotated_folders(dataset["dataset"], f"{place}.dataset")
-    for index, inner in enumerate(dataset.get("datasets") or ()):
-        yield from annotated_folders(inner, f"{place}.datasets.{index}")
-    kind = dataset.get("type")
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if kind is None:
-        raise OptionError(
-            f"{place}.type is {dataset.get('type')!r}, which is not a registered "
-            f"dataset; check its spelling, or import its module through custom_imports."
-        )
-    # Other annotation formats subclass them but are not checked here.
-    if kind.__name__ not in ("CocoDataset", "CocoPanopticDataset"):
-        return
-    if not dataset.get("ann_file"):
-        return
+def annotated_folders(dataset: dict[str, Any], place: str) -> Iterator[AnnotatedFolder]:
+    """Yield the COCO and COCO panoptic datasets inside ``dataset``.
+
+    Raises:
+        OptionError: No dataset of that name is registered.
+    """
+    for inner_place, inner in inner_datasets(dataset, place):
+        kind = dataset_class(inner, inner_place)
+        # Other annotation formats subclass them but are not checked here.
+        if kind.__name__ in CHECKED and inner.get("ann_file"):
+            yield _annotated_folder(inner, kind, inner_place)
+
+
+def _annotated_folder(
+    dataset: Mapping[str, Any], kind: type, place: str
+) -> AnnotatedFolder:
     root = dataset.get("data_root") or ""
     prefix = dataset.get("data_prefix") or {}
     prefix = dict(img=prefix) if isinstance(prefix, str) else prefix
-    metainfo = {**kind.METAINFO, **(dataset.get("metainfo") or {})}
+    metainfo = {**getattr(kind, "METAINFO", {}), **(dataset.get("metainfo") or {})}
     classes = metainfo["classes"]
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
-    is_panoptic = kind.__name__ == "CocoPanopticDataset"
-    yield AnnotatedFolder(
+    is_panoptic = kind.__name__ == PANOPTIC
+    return AnnotatedFolder(
         place,
         os.path.join(root, dataset["ann_file"]),
         os.path.join(root, prefix.get("img") or ""),
@@ -165,8 +164,11 @@ def _loads_masks(part: Any) -> bool:
 
 
 def _evaluates_masks(evaluators: Any) -> bool:
-    metrics = [one.get("metric", ()) for one in _listed(evaluators)]
-    return any("segm" in ([one] if isinstance(one, str) else one) for one in metrics)
+    for evaluator in _listed(evaluators):
+        kinds = evaluator.get("metric", ())
+        if "segm" in ([kinds] if isinstance(kinds, str) else kinds):
+            return True
+    return False
 
 
 def _listed(evaluators: Any) -> Sequence[Mapping[str, Any]]:
@@ -208,7 +210,7 @@ def _check_evaluators(
         kind = str(evaluator.get("type")).rpartition(".")[2]
         if kind not in ("CocoMetric", "CocoPanopticMetric"):
             continue
-        files = {"ann_file": folders[0].ann_file}
+        files: dict[str, str | None] = {"ann_file": folders[0].ann_file}
         if kind == "CocoPanopticMetric":
             files["seg_prefix"] = folders[0].seg_dir
         for key, read in files.items():

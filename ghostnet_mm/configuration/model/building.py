@@ -16,6 +16,7 @@ from typing import Any
 import mmdet.registry
 import torch
 from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
 from mmengine.registry import Registry
 from torch import nn
 
@@ -27,12 +28,15 @@ WRONG_ARGUMENT = re.compile(
 )
 
 
-def build_on_meta(part: Mapping[str, Any], place: str) -> nn.Module:
-    """Build a part of a detector without allocating or initializing its weights.
+def build_on_meta(
+    part: Mapping[str, Any], place: str, backbone: nn.Module | None = None
+) -> nn.Module:
+    """Build a part of a model without allocating or initializing its weights.
 
     Args:
         part: The config of the part, with its ``type``; it is not changed.
         place: Where it stands in the config, such as ``model.neck``, for messages.
+        backbone: What ``part["backbone"]`` makes, where it has been built already.
 
     Returns:
         The module in eval mode; its tensors are on the meta device, or on the CPU where
@@ -45,10 +49,11 @@ def build_on_meta(part: Mapping[str, Any], place: str) -> nn.Module:
     try:
         try:
             with torch.device("meta"):
-                module = MODELS.build(copy.deepcopy(dict(part)))
+                module = MODELS.build(_around(backbone, part))
         except (NotImplementedError, RuntimeError) as error:
             if isinstance(error, UserError) or "meta" not in str(error).lower():
                 raise
+            # All of it anew: a backbone without numbers fits no neck that has them.
             module = MODELS.build(copy.deepcopy(dict(part)))
     except UserError:
         raise
@@ -59,6 +64,15 @@ def build_on_meta(part: Mapping[str, Any], place: str) -> nn.Module:
         raise mistake from error
     module.eval()  # mmdet's backbones return None from it
     return module
+
+
+def _around(backbone: nn.Module | None, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a model's config in which ``backbone`` is taken as it is."""
+    if backbone is None:
+        return copy.deepcopy(dict(part))
+    others = {key: value for key, value in part.items() if key != "backbone"}
+    # A registry calls whatever it finds under `type`.
+    return {**copy.deepcopy(others), "backbone": ConfigDict(type=lambda: backbone)}
 
 
 def option_error_for(
@@ -89,6 +103,7 @@ def option_error_for(
 
 def _last_traceback(error: BaseException) -> TracebackType:
     step = error.__traceback__
+    assert step is not None  # it has been raised
     while step.tb_next is not None:
         step = step.tb_next
     return step

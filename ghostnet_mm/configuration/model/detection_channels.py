@@ -1,4 +1,4 @@
-"""The rest of the model follows the backbone that the options ended up with.
+"""The rest of a detector follows the backbone that the options ended up with.
 
 A detector config states the backbone's channels twice: implicitly in the backbone's
 arguments, and as ``in_channels`` of the neck (or of the head where there is no neck).
@@ -25,74 +25,34 @@ error when the model is built.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
+from torch import nn
 
 from ...errors import OptionError
-from .building import build_on_meta
+from .backbone_channels import (
+    Channels,
+    backbone_channels,
+    image_channels,
+    returned_channels,
+)
 
 DEEPEST_FIRST = {"YOLOV3Neck"}
 PASSES_MAPS_ON = {"SSDNeck"}
-PROBE_SIZE = 64
-
-Channels = tuple[int, ...]
 
 
-def backbone_channels(backbone: Mapping[str, Any]) -> Channels:
-    """Return the channels of the maps that a backbone config returns, in its order.
-
-    Raises:
-        OptionError: The backbone cannot be built.
-    """
-    module = build_on_meta(backbone, "model.backbone")
-    declared = getattr(module, "out_channels", None)
-    if isinstance(declared, Sequence):
-        return tuple(declared)
-    device = next(module.parameters()).device
-    image = torch.zeros(
-        1, image_channels(backbone), PROBE_SIZE, PROBE_SIZE, device=device
-    )
-    with torch.no_grad():
-        maps = module(image)
-    maps = maps if isinstance(maps, (list, tuple)) else (maps,)
-    return tuple(one.shape[1] for one in maps)
-
-
-def image_channels(backbone: Mapping[str, Any]) -> int:
-    """Return the number of image channels that a backbone config asks for."""
-    # Some backbones of mmdet use the name for a list of their own.
-    stated = backbone.get("in_channels", 3)
-    return stated if isinstance(stated, int) else 3
-
-
-def match_channels(model: dict[str, Any], file_model: Mapping[str, Any]) -> str | None:
-    """Make ``model`` take its backbone: its channels, and none but its arguments.
+def drop_foreign_arguments(backbone: dict[str, Any], file_backbone: Any) -> str | None:
+    """Take out what the file stated for another class than the options chose.
 
     Args:
-        model: The detector's config after all options; changed in place.
-        file_model: The detector's config as the file has it.
+        backbone: The backbone's config after all options; changed in place.
+        file_backbone: The backbone's config as the file has it, if it has one.
 
     Returns:
-        What was changed, one line each, or None.
-
-    Raises:
-        OptionError: The channels were stated on purpose and disagree, or the backbone
-            cannot be built.
+        What was left out, or None.
     """
-    if not isinstance(model.get("backbone"), Mapping):
-        return None
-    changes = [
-        _drop_foreign_arguments(model["backbone"], file_model.get("backbone")),
-        _match_consumer(model, file_model),
-    ]
-    return "\n".join(change for change in changes if change) or None
-
-
-def _drop_foreign_arguments(backbone: dict[str, Any], file_backbone: Any) -> str | None:
-    """Take out what the file stated for another class than the options chose."""
     if not isinstance(file_backbone, Mapping):
         return None
     kind = _registered(backbone)
@@ -117,18 +77,33 @@ def _arguments(kind: type) -> set[str]:
     for owner in kind.__mro__:
         if "__init__" not in vars(owner):
             continue
-        parameters = inspect.signature(owner.__init__).parameters.values()
-        names |= {one.name for one in parameters}
-        if all(one.kind is not one.VAR_KEYWORD for one in parameters):
+        parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
+        names |= {parameter.name for parameter in parameters}
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
             break
     return names
 
 
-def _match_consumer(model: dict[str, Any], file_model: Mapping[str, Any]) -> str | None:
+def match_channels(
+    model: dict[str, Any], file_model: Mapping[str, Any], backbone: nn.Module
+) -> str | None:
+    """Make what reads the backbone's maps take their channels.
+
+    Args:
+        model: The model's config after all options; changed in place.
+        file_model: The model's config as the file has it.
+        backbone: The backbone of ``model``; its tensors may be on the meta device.
+
+    Returns:
+        What was changed, or None.
+
+    Raises:
+        OptionError: The channels were stated on purpose and disagree.
+    """
     place, consumer = _consumer(model)
     if consumer is None or not _takes_in_channels(consumer):
         return None
-    channels = backbone_channels(model["backbone"])
+    channels = returned_channels(backbone, image_channels(model["backbone"]))
     stated = consumer.get("in_channels")
     if stated is None:
         deepest_first = consumer["type"] in DEEPEST_FIRST
@@ -170,7 +145,7 @@ def _pass_on(model: dict[str, Any], neck: dict[str, Any], num_before: int) -> No
     # SSDNeck compares the two, and a tuple never equals a list.
     neck["out_channels"] = type(neck["in_channels"])(after)
     head = model.get("bbox_head")
-    if isinstance(head, Mapping) and _as_list(head.get("in_channels")) == before:
+    if isinstance(head, dict) and _as_list(head.get("in_channels")) == before:
         head["in_channels"] = type(head["in_channels"])(after)
 
 

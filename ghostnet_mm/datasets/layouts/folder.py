@@ -1,12 +1,13 @@
 """What COCO-layout folders have in common: the names of splits, files and images."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.logging import print_log
 
 from ...errors import DataError, OptionError
+from ..wrappers import inner_datasets
 
 SPLIT_NAMES = {
     "train": ("train2017", "train"),
@@ -108,17 +109,6 @@ def use_validation_for_testing(root: Path, splits: dict) -> None:
         )
 
 
-def leaf_datasets(dataset: dict) -> Iterator[dict]:
-    """Yield the datasets inside RepeatDataset, MultiImageMixDataset and the like."""
-    if "datasets" in dataset:
-        for inner in dataset["datasets"]:
-            yield from leaf_datasets(inner)
-    elif isinstance(dataset.get("dataset"), dict):
-        yield from leaf_datasets(dataset["dataset"])
-    else:
-        yield dataset
-
-
 def is_of_type(part: dict, name: str) -> bool:
     """Say whether a config's ``type`` is ``name``, with or without a scope."""
     return str(part.get("type")).rpartition(".")[2] == name
@@ -130,7 +120,7 @@ def only_dataset(loader: dict, split: str, kind: str) -> dict:
     Raises:
         OptionError: It is not of the type ``kind``, or there are several.
     """
-    leaves = list(leaf_datasets(loader["dataset"]))
+    leaves = [leaf for _, leaf in inner_datasets(loader["dataset"])]
     for leaf in leaves:
         if not is_of_type(leaf, kind):
             raise OptionError(

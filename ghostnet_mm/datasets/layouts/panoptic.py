@@ -13,12 +13,12 @@ from mmengine.config import Config
 
 from ...errors import DataError
 from ..checks.panoptic import check_categories, png_name, read_panoptic
+from ..wrappers import datasets_of
 from .folder import (
     PROBED_IMAGES,
     find_annotation_files,
     find_image_dir,
     is_of_type,
-    leaf_datasets,
     only_dataset,
     use_validation_for_testing,
 )
@@ -38,12 +38,10 @@ class PanopticSplit:
 
 def is_panoptic(cfg: Config) -> bool:
     """Say whether any dataloader of a config reads panoptic annotations."""
-    loaders = [cfg.get(f"{split}_dataloader") for split in ("train", "val", "test")]
     return any(
-        is_of_type(leaf, DATASET)
-        for loader in loaders
-        if loader
-        for leaf in leaf_datasets(loader["dataset"])
+        is_of_type(dataset, DATASET)
+        for split in ("train", "val", "test")
+        for _, dataset in datasets_of(cfg, split)
     )
 
 

@@ -8,7 +8,8 @@ from mmdet.registry import DATASETS
 from mmengine.runner import find_latest_checkpoint
 
 from ...configuration import Options
-from ...configuration.data.detection_checks import check_data
+from ...configuration.data.checks import check_data
+from ...datasets.wrappers import datasets_of
 from ...errors import CheckpointError, OptionError
 from ...evaluation.detection_grid import write_detector_grid
 from ...evaluation.without_prints import without_prints
@@ -51,7 +52,8 @@ def draw_validation_grid(
         raise OptionError("The config has no val_dataloader to take images from.")
     dataset_cfg = copy.deepcopy(cfg.val_dataloader.dataset)
     if split == "train":
-        _show_instead(dataset_cfg, _unwrapped(cfg.train_dataloader.dataset))
+        _, train = next(datasets_of(cfg, "train"))
+        _show_instead(dataset_cfg, train)
     check_data(cfg, (split,))
     with without_prints():
         dataset = DATASETS.build(dataset_cfg)
@@ -81,9 +83,3 @@ def _show_instead(dataset: dict, train: dict) -> None:
         dataset[key] = train.get(key)
     # mmdet filters no test images, and indices count what is left.
     dataset["test_mode"] = False
-
-
-def _unwrapped(dataset: dict) -> dict:
-    while "dataset" in dataset:
-        dataset = dataset["dataset"]
-    return dataset

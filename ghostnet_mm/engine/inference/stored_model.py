@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...configuration.files.reading import read_config
 from ...configuration.files.text import config_from_text
 from ...configuration.model.task_scopes import scope_of
+from ...datasets.wrappers import steps_of_testing
 from ...errors import CheckpointError, OptionError
 from ..detector_checkpoint import check_fit, read_detector_weights
 
@@ -75,7 +76,7 @@ def read_stored_model(
     """
     weights, meta = read_detector_weights(checkpoint)
     if config is not None:
-        return StoredModel(checkpoint, weights, meta, read_config(config))
+        return StoredModel(checkpoint, weights, meta, read_config(os.fspath(config)))
     text = meta.get("cfg")
     if not isinstance(text, str):
         raise CheckpointError(
@@ -107,7 +108,7 @@ def class_descriptions(stored: StoredModel) -> list[Mapping[str, Any]]:
         dataset.get("metainfo") or {},
         getattr(kind, "METAINFO", None) or {},
     ]
-    if not any(one.get("classes") for one in sources):
+    if not any(source.get("classes") for source in sources):
         raise OptionError(
             "Neither the checkpoint nor the config names the classes; set "
             "test_dataloader.dataset.metainfo.classes."
@@ -117,7 +118,7 @@ def class_descriptions(stored: StoredModel) -> list[Mapping[str, Any]]:
 
 def class_names(descriptions: list[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names by label of the first description that has them."""
-    names = next(one["classes"] for one in descriptions if one.get("classes"))
+    names = next(entry["classes"] for entry in descriptions if entry.get("classes"))
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -127,14 +128,8 @@ def steps_without_labels(cfg: Config) -> list[dict[str, Any]]:
     Raises:
         OptionError: The config has no test split.
     """
-    loader = cfg.get("test_dataloader")
-    if loader is None:
-        raise OptionError("The config has no test_dataloader to take a pipeline from.")
-    dataset = loader["dataset"]
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
     return [
         copy.deepcopy(step)
-        for step in dataset["pipeline"]
+        for step in steps_of_testing(cfg)
         if str(step["type"]).rpartition(".")[2] not in ANNOTATION_LOADERS
     ]

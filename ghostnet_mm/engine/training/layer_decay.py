@@ -69,6 +69,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 "Layer-wise decay needs optim_wrapper.optimizer.lr: the learning rate "
                 "of neck and heads."
             )
+        self.highest_rate: float = self.base_lr
 
     def add_params(
         self,
@@ -85,7 +86,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             prefix: The name of the part; empty for the detector.
             **kwargs: What mmengine's constructor passes on to itself.
         """
-        if not any(one.requires_grad for one in module.parameters()):
+        if not any(parameter.requires_grad for parameter in module.parameters()):
             return  # mmengine warns of every single frozen parameter
         if prefix:
             super().add_params(params, module, prefix, **kwargs)
@@ -104,7 +105,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for group in single:
             (parameter,) = group.pop("params")
             factor = self.decay_rate ** distances.get(parameter, 0)
-            group["lr"] = group.get("lr", self.base_lr) * factor
+            group["lr"] = group.get("lr", self.highest_rate) * factor
             # One group per parameter would take fused optimizers their advantage.
             key = tuple(sorted(group.items()))
             merged.setdefault(key, dict(group, params=[]))["params"].append(parameter)

@@ -34,7 +34,8 @@ class ChannelsLast(Hook):
         """Convert the model, and what a resumed optimizer remembers."""
         detector = _detector(runner)
         detector.to(memory_format=torch.channels_last)
-        detector.backbone.register_forward_pre_hook(_images_to_channels_last)
+        backbone = detector.get_submodule("backbone")
+        backbone.register_forward_pre_hook(_images_to_channels_last)
         _state_like_parameters(runner.optim_wrapper.optimizer)
 
 
@@ -94,10 +95,10 @@ def _detector(runner: Runner) -> nn.Module:
 
 def _images_to_channels_last(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
-        one.contiguous(memory_format=torch.channels_last)
-        if isinstance(one, Tensor) and one.dim() == 4
-        else one
-        for one in inputs
+        value.contiguous(memory_format=torch.channels_last)
+        if isinstance(value, Tensor) and value.dim() == 4
+        else value
+        for value in inputs
     )
 
 

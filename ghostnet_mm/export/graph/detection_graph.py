@@ -7,7 +7,7 @@ from mmdet.models.detectors import BaseDetector, SingleStageDetector
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
 from ...errors import OptionError
 from ...fusion.deploy_form import deploy_form
 from .decoders import View, decoder_of
@@ -36,9 +36,9 @@ class DetectionGraph(ExportableGraph):
         OptionError: There is no decoder for the head.
     """
 
-    def __init__(self, detector: Detector | BaseDetector):
+    def __init__(self, detector: TrainedDetector | BaseDetector):
         super().__init__()
-        model = detector.model if isinstance(detector, Detector) else detector
+        model = detector.model if isinstance(detector, TrainedDetector) else detector
         decoder = decoder_of(model)
         if decoder is None:
             kind = type(model).__name__

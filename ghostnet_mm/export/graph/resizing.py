@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ghostnet_runtime.description import Description, Triple
 from mmengine.config import Config
 
+from ...datasets.wrappers import steps_of_testing
 from ...errors import OptionError
 
 # Steps that leave the pixels as they are.
@@ -67,7 +68,7 @@ def read_resizing(cfg: Config, size: tuple[int, int] | None = None) -> Resizing:
         OptionError: The config has no such pipeline, or one with other steps.
     """
     resizing = Resizing()
-    for step in _steps(cfg):
+    for step in steps_of_testing(cfg):
         resizing = _after(resizing, step)
     if size is not None:
         scale = (size[1], size[0])
@@ -121,16 +122,6 @@ def mmdet_feeds_otherwise(description: Description) -> bool:
     if description.input.size is None or not rule.keep_ratio:
         return False
     return rule.pad == "divisor" or bool(shrunk_pictures(description))
-
-
-def _steps(cfg: Config) -> list[Mapping[str, Any]]:
-    loader = cfg.get("test_dataloader")
-    if loader is None:
-        raise OptionError("The config has no test_dataloader to take a pipeline from.")
-    dataset = loader["dataset"]
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    return list(dataset["pipeline"])
 
 
 def _after(resizing: Resizing, step: Mapping[str, Any]) -> Resizing:

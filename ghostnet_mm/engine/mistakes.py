@@ -1,0 +1,91 @@
+"""Mistakes of a user that only a running model reveals."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+
+from ..configuration.console import is_first_process
+from ..configuration.model.building import option_error_for
+from ..errors import CheckpointError, DataError, OptionError
+
+UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")
+SYNC_BN_ON_CPU = "SyncBatchNorm expected input tensor to be on"
+ONE_VALUE = "Expected more than 1 value per channel when training"
+UNKNOWN_LABEL = re.compile(r"Target (\d+) is out of bounds")
+
+
+@contextmanager
+def new_work_dir_removed_on_mistake(work_dir: str) -> Iterator[None]:
+    """Leave no empty run behind when a mistake shows only once the runner is built."""
+    folder = Path(work_dir).resolve()
+    is_new = not folder.exists()
+    new_parents = [parent for parent in folder.parents if not parent.exists()]
+    try:
+        yield
+    except (OptionError, DataError, CheckpointError):
+        if is_new and is_first_process() and not any(folder.glob("*.pth")):
+            shutil.rmtree(folder, ignore_errors=True)
+            # Another run may have moved into a parent meanwhile: only empty ones go.
+            for parent in new_parents:
+                with suppress(OSError):
+                    parent.rmdir()
+        raise
+
+
+@contextmanager
+def mistakes_told(cfg: Config) -> Iterator[None]:
+    """Translate what libraries raise for a user's mistake.
+
+    Args:
+        cfg: The config of the run.
+
+    Raises:
+        UserError: In place of what it is raised from.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if ONE_VALUE in str(error):
+            raise OptionError(
+                "A batch norm without running statistics meets a single value per "
+                "channel, which has no variance; use batches of 2 pictures or more "
+                "(--cfg-options train_dataloader.batch_size=2 "
+                "train_dataloader.drop_last=True)."
+            ) from error
+        if SYNC_BN_ON_CPU not in str(error):
+            raise
+        raise OptionError(
+            "SyncBN cannot join the statistics of several CPU processes; set the type "
+            "of every norm_cfg of the model to BN with --cfg-options."
+        ) from error
+    except (AssertionError, IndexError, KeyError, TypeError) as error:
+        label = UNKNOWN_LABEL.search(str(error))
+        if label:
+            raise DataError(
+                f"The data has label {label[1]}, which is not below the model's "
+                f"num_classes; correct the labels, or set num_classes."
+            ) from error
+        image = UNREADABLE_IMAGE.search(str(error))
+        if image:
+            name = image[1].splitlines()[0].strip("'\"")
+            raise DataError(
+                f"{name} cannot be read as an image; replace it, or take it out of the "
+                f"annotation file."
+            ) from error
+        if isinstance(error, (KeyError, TypeError)):
+            mistake = option_error_for(error, cfg.to_dict(), "the config")
+            if mistake is not None:
+                raise mistake from error
+        raise
+    finally:
+        # A later run in this process must not log into this one's file.
+        for logger in list(MMLogger._instance_dict.values()):
+            for handler in logger.handlers:
+                handler.flush()

@@ -80,7 +80,7 @@ def test_onnx_runtime(exported, threads):
     model = onnx.load(path)
     # No level is sorted for the sake of some of it.
     (node,) = [node for node in model.graph.node if node.op_type == "TopK"]
-    (wanted,) = [one for one in model.graph.initializer if one.name == node.input[1]]
+    (wanted,) = [c for c in model.graph.initializer if c.name == node.input[1]]
     assert onnx.numpy_helper.to_array(wanted).tolist() == [count]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

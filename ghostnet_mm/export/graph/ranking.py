@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from torch import Tensor
+from torch import SymInt, Tensor
 
 _topk_is_stable: ContextVar[bool] = ContextVar("topk_is_stable", default=False)
 
@@ -21,7 +21,7 @@ def stable_topk() -> Iterator[None]:
         _topk_is_stable.reset(token)
 
 
-def best_in_order(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def best_in_order(scores: Tensor, count: int | SymInt) -> tuple[Tensor, Tensor]:
     """Return the best ``count`` of ``(N, P)`` scores and their places, best first.
 
     Plain areas of a picture have the same score in every cell, and PyTorch's ``topk``

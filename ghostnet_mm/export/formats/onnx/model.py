@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from ghostnet_runtime.description import Description, InputForm
@@ -40,7 +40,7 @@ def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelPr
             external_data=False,
             verbose=False,
         )
-    return _cleaned(exported.model_proto, description)
+    return _cleaned(cast(torch.onnx.ONNXProgram, exported).model_proto, description)
 
 
 def _example(
@@ -71,7 +71,7 @@ def _cleaned(model: onnx.ModelProto, description: Description) -> onnx.ModelProt
     """Drop what only debugging needs, and name the free axes."""
     for node in model.graph.node:
         # Source lines, with paths of this machine; the modules' names stay.
-        scopes = [one.value for one in node.metadata_props if one.key == SCOPES_KEY]
+        scopes = [kept.value for kept in node.metadata_props if kept.key == SCOPES_KEY]
         del node.metadata_props[:]
         for scope in scopes:
             node.metadata_props.add(key=SCOPES_KEY, value=scope)

@@ -50,7 +50,7 @@ class Decoder:
             matters.
     """
 
-    HEADS: ClassVar[tuple[type, ...]]
+    HEADS: ClassVar[tuple[type, ...]] = ()
     CODERS: ClassVar[tuple[str, ...]] = ()
     has_factors: bool = False
     any_size: bool = True

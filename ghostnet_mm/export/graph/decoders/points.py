@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, cast
 
 import torch
 from ghostnet_runtime.description import MaskRule
@@ -20,7 +21,7 @@ COORDINATE_SCALE = 8
 class PointDecoder(Decoder):
     """Decodes distances in pixels from points to the four sides."""
 
-    HEADS = (FCOSHead, RTMDetHead)
+    HEADS: ClassVar[tuple[type, ...]] = (FCOSHead, RTMDetHead)
     CODERS = ("DistancePointBBoxCoder",)
 
     def __init__(self, network: BaseDetector):
@@ -58,7 +59,7 @@ class MaskKernelDecoder(PointDecoder):
         """
         result = super().decode(maps, priors)
         result["kernels"] = flatten_maps(maps[2], self.head.num_gen_params)
-        result["mask_features"] = maps[3]
+        result["mask_features"] = cast(Tensor, maps[3])
         return result
 
     def mask_rules(self) -> MaskRule:

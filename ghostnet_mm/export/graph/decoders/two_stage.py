@@ -172,7 +172,7 @@ class TwoStageDecoder(Decoder):
 
     def _best(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best ``nms_pre`` of ``(N, P)`` scores, and where they are."""
-        count = scores.shape[1]
+        count: int | torch.SymInt = scores.shape[1]
         if self.nms_pre is None:
             return best_in_order(scores, count)
         if isinstance(count, int):

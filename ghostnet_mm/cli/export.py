@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.data_root is not None:
         labelled = labelled_pictures(detector.model.cfg, arguments.limit)
     if arguments.images is not None:
-        pictures = (one.pixels for one in open_source(arguments.images))
+        pictures = (picture.pixels for picture in open_source(arguments.images))
     else:
         pictures = labelled.read()
     name = arguments.name or config_name(arguments.config)

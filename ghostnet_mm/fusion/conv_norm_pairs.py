@@ -103,7 +103,7 @@ class _DataFlow(TorchFunctionMode):
         """Note that a convolution or norm begins to run."""
         self._running.append(_RunningModule(module))
 
-    def leave(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+    def leave(self, module: _ConvNd | _BatchNorm, inputs: tuple, output: Any) -> None:
         """Note what it did."""
         calls = self._running.pop().calls
         if isinstance(module, _BatchNorm):
@@ -140,8 +140,8 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, list | tuple):
-        for one in tree:
-            yield from _tensors(one)
+        for branch in tree:
+            yield from _tensors(branch)
     elif isinstance(tree, dict):
         yield from _tensors(list(tree.values()))
 
@@ -190,7 +190,7 @@ def find_conv_norm_pairs(
         reason = _obstacle(norm, flow)
         if reason is None:
             # In order, each once.
-            convs[norm] = list(dict.fromkeys(flow.sources[norm]))
+            convs[norm] = list(dict.fromkeys(_sources(norm, flow)))
         else:
             left[norm] = reason
     return ConvNormPairs(convs, left, frozenset(flow.used))
@@ -202,10 +202,15 @@ def _obstacle(norm: _BatchNorm, flow: _DataFlow) -> str | None:
         return NO_STATISTICS
     if norm not in flow.sources:
         return NOT_RUN
-    sources = flow.sources[norm]
-    if None in sources:
+    sources = _sources(norm, flow)
+    if len(sources) < len(flow.sources[norm]):
         return OTHER_INPUT
     for conv in sources:
         if any(made.readers != [norm] for made in flow.outputs[conv]):
             return OTHER_READERS
     return None
+
+
+def _sources(norm: _BatchNorm, flow: _DataFlow) -> list[_ConvNd]:
+    """Return the convolutions that a norm read, once per call."""
+    return [conv for conv in flow.sources[norm] if conv is not None]

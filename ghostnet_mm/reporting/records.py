@@ -33,8 +33,7 @@ class Record:
         Raises:
             OSError: The file cannot be written.
         """
-        record: Any = self  # a dataclass, which this class itself is not
-        write_text(path, json.dumps(asdict(record), indent=1) + "\n")
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def read(cls: type[RecordType], path: str | os.PathLike[str]) -> RecordType:

@@ -16,8 +16,10 @@ examples:
   python tools/benchmark_against_timm.py
   python tools/benchmark_against_timm.py --size 320 --rounds 20 --only training"""
 CONFIG = "configs/retinanet_ghostnet_coco.py"
-EVAL_VARIANTS = ("ghostnet_050", "ghostnet_100", "ghostnet_130")
-EVAL_VARIANTS += ("ghostnetv2_100", "ghostnetv3_100")
+EVAL_VARIANTS = (
+    *("ghostnet_050", "ghostnet_100", "ghostnet_130"),
+    *("ghostnetv2_100", "ghostnetv3_100"),
+)
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import OptionError
 
@@ -41,11 +41,11 @@ def checked_in_channels(in_channels: int) -> int:
     return in_channels
 
 
-def checked_out_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
+def checked_out_indices(out_indices: Sequence[int] | int) -> tuple[int, ...]:
     """Return the wanted taps as a tuple, or raise ``OptionError``."""
-    if not isinstance(out_indices, list | tuple):
-        out_indices = (out_indices,)
-    indices = tuple(out_indices)
+    indices = (
+        tuple(out_indices) if isinstance(out_indices, list | tuple) else (out_indices,)
+    )
     possible = range(len(STAGE_STRIDES))
     valid = all(_is_integer(index) and index in possible for index in indices)
     ascending = valid and list(indices) == sorted(set(indices))
@@ -78,7 +78,7 @@ def checked_output_stride(output_stride: int) -> int:
     return output_stride
 
 
-def checked_layer_cfg(name: str, cfg: dict) -> dict:
+def checked_layer_cfg(name: str, cfg: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of ``norm_cfg`` or ``act_cfg``, or raise ``OptionError``."""
     if not isinstance(cfg, dict) or "type" not in cfg:
         raise OptionError(
@@ -117,9 +117,9 @@ def checked_choice(name: str, value: Choice, choices: Iterable[Choice]) -> Choic
     50.0 is not 50, nor is True 1.
     """
     choices = tuple(choices)
-    if not any(type(value) is type(one) and value == one for one in choices):
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise OptionError(
             f"{name}={value!r} is not possible: choose one of "
-            f"{', '.join(str(one) for one in choices)}."
+            f"{', '.join(str(choice) for choice in choices)}."
         )
     return value

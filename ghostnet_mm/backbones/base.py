@@ -1,7 +1,8 @@
 """What all backbones of the package share: taps, freezing, checkpointing, weights."""
 
+import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.model import BaseModule
@@ -22,17 +23,43 @@ from .argument_checks import (
     checked_widen_factor,
 )
 
+# What the authors of the two families for GPUs use.
+KAIMING_INIT = dict(type="Kaiming", layer="Conv2d")
+
+
+def _full_signature(family: type) -> inspect.Signature:
+    """Return a class's arguments with those that it hands on to its base classes."""
+    shown: dict[str, inspect.Parameter] = {}
+    for owner in family.__mro__:
+        if "__init__" not in vars(owner):
+            continue
+        own = list(inspect.signature(vars(owner)["__init__"]).parameters.values())[1:]
+        for parameter in own:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            if shown and owner is not family:
+                parameter = parameter.replace(kind=parameter.KEYWORD_ONLY)
+            shown.setdefault(parameter.name, parameter)
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in own):
+            break
+    return inspect.Signature(
+        sorted(shown.values(), key=lambda parameter: parameter.kind)
+    )
+
 
 class MultiScaleBackbone(BaseModule):
     """A stem and four stages at strides 4, 8, 16 and 32, with mmdet's arguments.
 
     A family implements :meth:`stem_parts` and :meth:`stage_blocks`, builds no layer
-    past :attr:`num_built_stages`, and sets :attr:`out_channels`.
+    past :attr:`num_built_stages`, and sets :attr:`out_channels`. It names its own
+    arguments and hands on the others, ``**shared``, which are written down here once;
+    its signature shows all of them.
 
     Args:
-        widen_factor: Multiplies all channel counts.
+        widen_factor: Multiplies all channel counts, which are then rounded to what the
+            family's blocks allow.
         in_channels: Channels of the input image.
-        out_indices: Stages to return, 0 to 3.
+        out_indices: Stages to return: 0 to 3, the last block at strides 4, 8, 16, 32.
         frozen_stages: -1 freezes nothing, 0 the stem, ``i`` the stem and ``i`` stages.
             Frozen layers keep their parameters and their norm statistics.
         conv_cfg: Convolution type, ``None`` for plain ones.
@@ -56,6 +83,15 @@ class MultiScaleBackbone(BaseModule):
     """
 
     out_channels: tuple[int, ...]
+    # mmengine's.
+    is_init: bool
+    init_cfg: Any
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let ``help`` and the messages about a wrong argument know all arguments."""
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = _full_signature(cls)
 
     def __init__(
         self,
@@ -63,13 +99,13 @@ class MultiScaleBackbone(BaseModule):
         in_channels: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
         norm_eval: bool = False,
         with_cp: bool = False,
         output_stride: int = 32,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         super().__init__(init_cfg)
         self.widen_factor = checked_widen_factor(widen_factor)
@@ -132,7 +168,8 @@ class MultiScaleBackbone(BaseModule):
     def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
         if self.with_cp and self.training and torch.is_grad_enabled():
             return run_checkpointed(block, x)
-        return block(x)
+        out: Tensor = block(x)
+        return out
 
     def _freeze(self) -> None:
         if self.frozen_stages < 0:

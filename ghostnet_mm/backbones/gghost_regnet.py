@@ -1,6 +1,6 @@
 """G-Ghost RegNet."""
 
-from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from mmdet.registry import MODELS
 from torch import Tensor, nn
@@ -8,24 +8,51 @@ from torch import Tensor, nn
 from ..layers.channel_rounding import round_channels
 from ..layers.gghost_stage import GGhostStage, StageShape, plain_stage
 from .argument_checks import STAGE_STRIDES, checked_choice
-from .base import MultiScaleBackbone
-from .gghost_stages import (
-    FIRST_GGHOST_STAGE,
-    GGHOST_REGNETS,
-    MIN_GGHOST_DEPTH,
-    REGNET_STEM_CHANNELS,
-)
+from .base import KAIMING_INIT, MultiScaleBackbone
+
+
+class RegNetRow(NamedTuple):
+    """One RegNetX at width 1.0: blocks and channels of its four stages."""
+
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+    group_width: int
+
+
+REGNET_STEM_CHANNELS = 32
+
+# The first stage, and stages of one or two blocks, have no G-Ghost form.
+FIRST_GGHOST_STAGE = 1
+MIN_GGHOST_DEPTH = 3
+
+# Named as in mmdet's RegNet. Weights were published for 3.2, 4.0, 8.0 and 16 GF.
+# Source: RegNet (CVPR 2020), table 8; the authors' G-Ghost code.
+GGHOST_REGNETS: dict[str, RegNetRow] = {
+    "regnetx_200mf": RegNetRow((1, 1, 4, 7), (24, 56, 152, 368), 8),
+    "regnetx_400mf": RegNetRow((1, 2, 7, 12), (32, 64, 160, 384), 16),
+    "regnetx_600mf": RegNetRow((1, 3, 5, 7), (48, 96, 240, 528), 24),
+    "regnetx_800mf": RegNetRow((1, 3, 7, 5), (64, 128, 288, 672), 16),
+    "regnetx_1.6gf": RegNetRow((2, 4, 10, 2), (72, 168, 408, 912), 24),
+    "regnetx_3.2gf": RegNetRow((2, 6, 15, 2), (96, 192, 432, 1008), 48),
+    "regnetx_4.0gf": RegNetRow((2, 5, 14, 2), (80, 240, 560, 1360), 40),
+    "regnetx_6.4gf": RegNetRow((2, 4, 10, 1), (168, 392, 784, 1624), 56),
+    "regnetx_8.0gf": RegNetRow((2, 5, 15, 1), (80, 240, 720, 1920), 120),
+    "regnetx_12gf": RegNetRow((2, 5, 11, 1), (224, 448, 896, 2240), 112),
+    "regnetx_16gf": RegNetRow((2, 6, 13, 1), (256, 512, 896, 2048), 128),
+    "regnetx_32gf": RegNetRow((2, 7, 13, 1), (336, 672, 1344, 2520), 168),
+}
 
 # RegNet's widths are multiples of 8.
 WIDTH_DIVISOR = 8
-INIT_CFG = dict(type="Kaiming", layer="Conv2d")
 
 
 @MODELS.register_module()
 class GGhostRegNet(MultiScaleBackbone):
     """GhostNets on heterogeneous devices via cheap operations (IJCV 2022).
 
-    RegNetX for GPUs, in which whole stages share cheap features. Returns 96, 192, 432
+    RegNetX for GPUs, in which whole stages share cheap features. Channel counts are
+    rounded to whole groups; published weights have width 1.0. Dilation by
+    ``output_stride`` multiplies up through all stages. Returns 96, 192, 432
     and 1008 channels at strides 4, 8, 16 and 32 for ``regnetx_3.2gf``.
 
     Parameter names are those of the authors' files, which load as they are. The
@@ -41,21 +68,11 @@ class GGhostRegNet(MultiScaleBackbone):
         arch: ``regnetx_200mf``, ``400mf``, ``600mf``, ``800mf``, ``1.6gf``, ``3.2gf``,
             ``4.0gf``, ``6.4gf``, ``8.0gf``, ``12gf``, ``16gf`` or ``32gf``, named for
             the cost of the RegNetX that it makes cheaper.
-        widen_factor: Multiplies all channel counts, which are then rounded to whole
-            groups; published weights have 1.0.
-        in_channels: Channels of the input image.
-        out_indices: Stages to return: 0 to 3, at strides 4, 8, 16, 32.
-        frozen_stages: -1 freezes nothing, 0 the stem, ``i`` the stem and ``i`` stages.
-        conv_cfg: Convolution type, ``None`` for plain ones.
-        norm_cfg: Norm type.
-        act_cfg: Activation type.
         norm_eval: Keeps all norm statistics fixed while training; switch it off to
             train from scratch.
-        with_cp: Recomputes blocks in the backward pass to save memory.
-        output_stride: Stride of the deepest map: 32, or 16 or 8 by dilation, which
-            multiplies up through all stages.
         init_cfg: mmengine's initialization; ``None`` is Kaiming's, as in the authors'
             code. See :class:`MultiScaleBackbone`.
+        **shared: The other arguments of :class:`MultiScaleBackbone`.
 
     Raises:
         OptionError: For an impossible argument.
@@ -71,30 +88,15 @@ class GGhostRegNet(MultiScaleBackbone):
     def __init__(
         self,
         arch: str = "regnetx_3.2gf",
-        widen_factor: float = 1.0,
-        in_channels: int = 3,
-        out_indices: Sequence[int] = (0, 1, 2, 3),
-        frozen_stages: int = -1,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        *,
         norm_eval: bool = True,
-        with_cp: bool = False,
-        output_stride: int = 32,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+        **shared: Any,
     ):
         super().__init__(
-            widen_factor=widen_factor,
-            in_channels=in_channels,
-            out_indices=out_indices,
-            frozen_stages=frozen_stages,
-            conv_cfg=conv_cfg,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
             norm_eval=norm_eval,
-            with_cp=with_cp,
-            output_stride=output_stride,
-            init_cfg=INIT_CFG if init_cfg is None else init_cfg,
+            init_cfg=KAIMING_INIT if init_cfg is None else init_cfg,
+            **shared,
         )
         self.arch = checked_choice("arch", arch, GGHOST_REGNETS)
         channels = self._scaled(REGNET_STEM_CHANNELS)
@@ -148,7 +150,8 @@ class GGhostRegNet(MultiScaleBackbone):
     def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
         if isinstance(block, GGhostStage):
             # One bottleneck at a time: a whole stage would be too much to recompute.
-            return block(x, super()._run_block)
+            out: Tensor = block(x, super()._run_block)
+            return out
         return super()._run_block(block, x)
 
     def is_unused_checkpoint_key(self, key: str) -> bool:

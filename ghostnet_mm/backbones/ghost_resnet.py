@@ -1,13 +1,13 @@
 """Ghost-ResNet."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from mmdet.registry import MODELS
 from torch import nn
 
 from ..layers.ghost_residual import GhostResidual, ResidualShape
 from .argument_checks import checked_cheap_kernel_size, checked_choice, checked_ratio
-from .base import MultiScaleBackbone
+from .base import KAIMING_INIT, MultiScaleBackbone
 
 # Blocks per stage by depth, and channels of the stages' 3x3 convolutions.
 # Source: Deep residual learning (CVPR 2016), table 1.
@@ -15,16 +15,15 @@ RESNET_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 RESNET_CHANNELS = (64, 128, 256, 512)
 STEM_CHANNELS = 64
 EXPANSION = 4
-INIT_CFG = dict(type="Kaiming", layer="Conv2d")
 
 
 @MODELS.register_module()
 class GhostResNet(MultiScaleBackbone):
     """Ghost-ResNet: ResNet with ghost modules (GhostNet, CVPR 2020, table 6).
 
-    Every convolution but the stem's is a ghost module, the shortcuts' included.
-    Returns 256, 512, 1024 and 2048 channels at strides 4, 8, 16 and 32. No weights were
-    ever published.
+    Every convolution but the stem's is a ghost module, the shortcuts' included. Returns
+    256, 512, 1024 and 2048 channels at strides 4, 8, 16 and 32; at other widths they
+    are rounded to multiples of 4. No weights were ever published.
 
     Each convolution is followed by a norm and has no bias. The authors' file is not
     usable as it is: it has no norm in any block, and parameters that never get a
@@ -33,22 +32,12 @@ class GhostResNet(MultiScaleBackbone):
 
     Args:
         depth: 50, 101 or 152; the paper has 50.
-        widen_factor: Multiplies all channel counts, which are then rounded to
-            multiples of 4.
-        in_channels: Channels of the input image.
-        out_indices: Stages to return: 0 to 3, at strides 4, 8, 16, 32.
-        frozen_stages: -1 freezes nothing, 0 the stem, ``i`` the stem and ``i`` stages.
-        conv_cfg: Convolution type, ``None`` for plain ones.
-        norm_cfg: Norm type.
-        act_cfg: Activation type.
-        norm_eval: Keeps all norm statistics fixed while training.
-        with_cp: Recomputes blocks in the backward pass to save memory.
-        output_stride: Stride of the deepest map: 32, or 16 or 8 by dilation.
         ratio: Output channels per intrinsic channel in every ghost module; the paper
             has 2 and 4.
         cheap_kernel_size: Kernel of the cheap operations, odd; the paper has 3.
         init_cfg: mmengine's initialization; ``None`` is Kaiming's. See
             :class:`MultiScaleBackbone`.
+        **shared: The other arguments of :class:`MultiScaleBackbone`.
 
     Raises:
         OptionError: For an impossible argument.
@@ -64,32 +53,14 @@ class GhostResNet(MultiScaleBackbone):
     def __init__(
         self,
         depth: int = 50,
-        widen_factor: float = 1.0,
-        in_channels: int = 3,
-        out_indices: Sequence[int] = (0, 1, 2, 3),
-        frozen_stages: int = -1,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        output_stride: int = 32,
+        *,
         ratio: int = 2,
         cheap_kernel_size: int = 3,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+        **shared: Any,
     ):
         super().__init__(
-            widen_factor=widen_factor,
-            in_channels=in_channels,
-            out_indices=out_indices,
-            frozen_stages=frozen_stages,
-            conv_cfg=conv_cfg,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
-            norm_eval=norm_eval,
-            with_cp=with_cp,
-            output_stride=output_stride,
-            init_cfg=INIT_CFG if init_cfg is None else init_cfg,
+            init_cfg=KAIMING_INIT if init_cfg is None else init_cfg, **shared
         )
         self.depth = checked_choice("depth", depth, RESNET_BLOCKS)
         self.ratio = checked_ratio(ratio)

@@ -1,6 +1,7 @@
 """GhostNet (V1), and what V2 and V3 share with it."""
 
-from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from mmdet.registry import MODELS
 from torch import nn
@@ -8,79 +9,80 @@ from torch import nn
 from ..layers.ghost_bottleneck import BottleneckShape, GhostBottleneck
 from .argument_checks import checked_cheap_kernel_size, checked_ratio
 from .base import MultiScaleBackbone
-from .stages import (
-    FIRST_BLOCK_WITH_ATTENTION,
-    GHOSTNET_BLOCKS,
-    GHOSTNET_STEM_CHANNELS,
-    STAGE_BLOCKS,
-    STEM_BLOCKS,
-    BlockRow,
+
+
+class BlockRow(NamedTuple):
+    """One bottleneck at width 1.0.
+
+    ``kernel_size`` is that of the strided depthwise convolution and of a projecting
+    shortcut; the cheap operation always uses its own.
+    """
+
+    kernel_size: int
+    expand_channels: int
+    out_channels: int
+    squeeze_ratio: float
+    stride: int
+
+
+GHOSTNET_STEM_CHANNELS = 16
+
+# One tuple per `blocks.<i>` of the published weights.
+# Source: GhostNet (CVPR 2020), Table 1.
+GHOSTNET_BLOCKS: tuple[tuple[BlockRow, ...], ...] = (
+    (BlockRow(3, 16, 16, 0, 1),),
+    (BlockRow(3, 48, 24, 0, 2),),
+    (BlockRow(3, 72, 24, 0, 1),),
+    (BlockRow(5, 72, 40, 0.25, 2),),
+    (BlockRow(5, 120, 40, 0.25, 1),),
+    (BlockRow(3, 240, 80, 0, 2),),
+    (
+        BlockRow(3, 200, 80, 0, 1),
+        BlockRow(3, 184, 80, 0, 1),
+        BlockRow(3, 184, 80, 0, 1),
+        BlockRow(3, 480, 112, 0.25, 1),
+        BlockRow(3, 672, 112, 0.25, 1),
+    ),
+    (BlockRow(5, 672, 160, 0.25, 2),),
+    (
+        BlockRow(5, 960, 160, 0, 1),
+        BlockRow(5, 960, 160, 0.25, 1),
+        BlockRow(5, 960, 160, 0, 1),
+        BlockRow(5, 960, 160, 0.25, 1),
+    ),
 )
+
+# `blocks` indices per stage; the stem also owns what runs at stride 2.
+STEM_BLOCKS: tuple[int, ...] = (0,)
+STAGE_BLOCKS: tuple[tuple[int, ...], ...] = ((1, 2), (3, 4), (5, 6), (7, 8))
+
+# GhostNetV2 leaves its first two bottlenecks without attention.
+FIRST_BLOCK_WITH_ATTENTION = 2
 
 CLASSIFIER_KEYS = ("blocks.9.", "conv_head.", "classifier.")
 
 
 class GhostStages(MultiScaleBackbone):
-    """The network that the three GhostNet papers share; subclasses choose the block.
+    """The network that the Ghost papers share; subclasses choose the block.
 
-    Parameter names are those of timm and of the authors' code, so published weights
-    load as they are.
+    Channel counts are rounded to multiples of 4. The gate of squeeze and excitation is
+    a hard sigmoid, whatever the activation. Parameter names are those of timm and of
+    the authors' code, so published weights load as they are.
 
     Args:
-        widen_factor: Multiplies all channel counts, which are then rounded to
-            multiples of 4.
-        in_channels: Channels of the input image.
-        out_indices: Taps to return: 0 to 3, the last block at strides 4, 8, 16, 32.
-        frozen_stages: -1 freezes nothing, 0 the stem, ``i`` the stem and ``i`` stages.
-        conv_cfg: Convolution type, ``None`` for plain ones.
-        norm_cfg: Norm type.
-        act_cfg: Activation type; the gate of squeeze and excitation is always a hard
-            sigmoid.
-        norm_eval: Keeps all norm statistics fixed while training.
-        with_cp: Recomputes blocks in the backward pass to save memory.
-        output_stride: Stride of the deepest map: 32, or 16 or 8 by dilation.
-        ratio: Output channels per intrinsic channel in every ghost module; published
-            weights have 2.
+        widen_factor: Multiplies all channel counts.
         cheap_kernel_size: Kernel of the cheap operations, odd; published weights
             have 3.
-        init_cfg: mmengine's initialization; see :class:`MultiScaleBackbone`.
+        **shared: The arguments of :class:`MultiScaleBackbone`.
 
     Raises:
         OptionError: For an impossible argument.
     """
 
-    attention = False
-
     def __init__(
-        self,
-        widen_factor: float = 1.0,
-        in_channels: int = 3,
-        out_indices: Sequence[int] = (0, 1, 2, 3),
-        frozen_stages: int = -1,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        output_stride: int = 32,
-        ratio: int = 2,
-        cheap_kernel_size: int = 3,
-        init_cfg: dict | list[dict] | None = None,
+        self, widen_factor: float = 1.0, *, cheap_kernel_size: int = 3, **shared: Any
     ):
-        super().__init__(
-            widen_factor=widen_factor,
-            in_channels=in_channels,
-            out_indices=out_indices,
-            frozen_stages=frozen_stages,
-            conv_cfg=conv_cfg,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
-            norm_eval=norm_eval,
-            with_cp=with_cp,
-            output_stride=output_stride,
-            init_cfg=init_cfg,
-        )
-        self.ratio = checked_ratio(ratio)
+        super().__init__(widen_factor, **shared)
         self.cheap_kernel_size = checked_cheap_kernel_size(cheap_kernel_size)
         channels = self._scaled(GHOSTNET_STEM_CHANNELS)
         self.conv_stem = self.style.conv(self.in_channels, channels, 3, stride=2)
@@ -93,7 +95,7 @@ class GhostStages(MultiScaleBackbone):
 
     def build_block(self, shape: BottleneckShape) -> nn.Module:
         """Build one bottleneck."""
-        return GhostBottleneck(shape, self.style)
+        raise NotImplementedError
 
     def _build_blocks(self, in_channels: int) -> list[nn.Sequential]:
         last_group = STAGE_BLOCKS[self.num_built_stages - 1][-1]
@@ -105,7 +107,7 @@ class GhostStages(MultiScaleBackbone):
                 out_dilation = dilation
                 if row.stride > 1 and stride * row.stride > self.output_stride:
                     out_dilation = dilation * row.stride
-                shape = self._bottleneck_shape(
+                shape = self.bottleneck_shape(
                     row, in_channels, index, dilation, out_dilation
                 )
                 blocks.append(self.build_block(shape))
@@ -116,7 +118,7 @@ class GhostStages(MultiScaleBackbone):
             groups.append(nn.Sequential(*blocks))
         return groups
 
-    def _bottleneck_shape(
+    def bottleneck_shape(
         self,
         row: BlockRow,
         in_channels: int,
@@ -124,6 +126,15 @@ class GhostStages(MultiScaleBackbone):
         dilation: int,
         out_dilation: int,
     ) -> BottleneckShape:
+        """Return the numbers of one bottleneck.
+
+        Args:
+            row: Its row of the table.
+            in_channels: Channels that reach it.
+            index: Its number, counted through the whole network.
+            dilation: Dilation of what comes before its stride.
+            out_dilation: Dilation of what comes after it.
+        """
         return BottleneckShape(
             in_channels=in_channels,
             expand_channels=self._scaled(row.expand_channels),
@@ -131,10 +142,8 @@ class GhostStages(MultiScaleBackbone):
             kernel_size=row.kernel_size,
             stride=1 if dilation != out_dilation else row.stride,
             squeeze_ratio=row.squeeze_ratio,
-            attention=self.attention and index >= FIRST_BLOCK_WITH_ATTENTION,
             dilation=dilation,
             out_dilation=out_dilation,
-            ratio=self.ratio,
             cheap_kernel_size=self.cheap_kernel_size,
         )
 
@@ -149,7 +158,8 @@ class GhostStages(MultiScaleBackbone):
 
     def stage_blocks(self, stage: int) -> list[nn.Module]:
         """Return the bottlenecks of one stage, in order."""
-        return [block for group in STAGE_BLOCKS[stage] for block in self.blocks[group]]
+        groups = [self.blocks[group] for group in STAGE_BLOCKS[stage]]
+        return [block for group in groups for block in group.children()]
 
     def is_unused_checkpoint_key(self, key: str) -> bool:
         """Whether a published key belongs to layers that this trunk does not build."""
@@ -170,7 +180,15 @@ class GhostNet(GhostStages):
     Returns 24, 40, 112 and 160 channels at strides 4, 8, 16 and 32 for width 1.0: the
     last block of each stride, which are the authors' own FPN inputs.
 
-    See :class:`GhostStages` for the arguments.
+    Args:
+        widen_factor: Multiplies all channel counts.
+        ratio: Output channels per intrinsic channel in every ghost module; published
+            weights have 2.
+        **shared: ``cheap_kernel_size`` (see :class:`GhostStages`) and the arguments of
+            :class:`MultiScaleBackbone`.
+
+    Raises:
+        OptionError: For an impossible argument.
 
     Example:
         >>> import torch
@@ -179,3 +197,29 @@ class GhostNet(GhostStages):
         >>> [tuple(m.shape) for m in backbone(torch.rand(1, 3, 64, 96))]
         [(1, 40, 8, 12), (1, 112, 4, 6), (1, 160, 2, 3)]
     """
+
+    attention = False
+
+    def __init__(self, widen_factor: float = 1.0, *, ratio: int = 2, **shared: Any):
+        # Set first: the base class builds the blocks, which need it.
+        self.ratio = checked_ratio(ratio)
+        super().__init__(widen_factor, **shared)
+
+    def bottleneck_shape(
+        self,
+        row: BlockRow,
+        in_channels: int,
+        index: int,
+        dilation: int,
+        out_dilation: int,
+    ) -> BottleneckShape:
+        """Return the numbers of one bottleneck; see :class:`GhostStages`."""
+        shape = super().bottleneck_shape(
+            row, in_channels, index, dilation, out_dilation
+        )
+        attention = self.attention and index >= FIRST_BLOCK_WITH_ATTENTION
+        return replace(shape, ratio=self.ratio, attention=attention)
+
+    def build_block(self, shape: BottleneckShape) -> nn.Module:
+        """Build one bottleneck."""
+        return GhostBottleneck(shape, self.style)

@@ -1,37 +1,43 @@
 """GhostNetV3."""
 
 import re
+from typing import Any
 
 from mmdet.registry import MODELS
 from torch import nn
 
 from ..layers.ghost_bottleneck import BottleneckShape
 from ..layers.ghost_bottleneck_v3 import ReparamGhostBottleneck
-from .ghostnet import GhostStages
+from .ghostnet import GhostNet
 
 # The authors' file says `bn` where timm says `bn1`, inside the re-parameterized parts.
 OFFICIAL_BRANCH_NORM = re.compile(r"((?:\.ghost\d\.|\.dw_rpr_).*\.)bn\.")
 
 
 @MODELS.register_module()
-class GhostNetV3(GhostStages):
+class GhostNetV3(GhostNet):
     """GhostNetV3: exploring the training strategies for compact models.
 
     The network of GhostNetV2, trained with parallel branches that
     :meth:`switch_to_deploy` fuses. Source: arXiv 2404.11202.
 
-    See :class:`GhostStages` for the arguments, and besides:
-
     Args:
+        widen_factor: Multiplies all channel counts.
         deploy: Whether to build the fused form, to load weights that were fused.
+        **shared: The arguments of :class:`GhostNet`.
+
+    Raises:
+        OptionError: For an impossible argument.
     """
 
     attention = True
 
-    def __init__(self, *args, deploy: bool = False, **kwargs):
-        # Plain attribute: build_block needs it while the base class builds the blocks.
-        object.__setattr__(self, "deploy", deploy)
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, widen_factor: float = 1.0, *, deploy: bool = False, **shared: Any
+    ):
+        # Set first: the base class builds the blocks, which need it.
+        self.deploy = deploy
+        super().__init__(widen_factor, **shared)
 
     def build_block(self, shape: BottleneckShape) -> nn.Module:
         """Build one bottleneck."""

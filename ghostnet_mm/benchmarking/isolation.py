@@ -77,10 +77,8 @@ class IsolatedCandidate:
     def stop(self) -> None:
         """End the process."""
         self._connection.close()
-        self._process.join(timeout=5)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._process.kill()
+        self._process.join()
 
     def _measure(self, index: int) -> float:
         time.sleep(REST_SECONDS)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,17 +109,21 @@ def _opened(
 ) -> Iterator[list[Subject]]:
     """Open every candidate, for as long as the block runs."""
     subjects: list[Subject] = []
+    openers: list[Callable[[], tuple[list[Subject], list[str]]]] = []
     with ExitStack() as stack:
+        for candidate in candidates:
+            asked = (candidate, settings, pictures, done.threads)
+            if settings.isolated:
+                # All begin at once, and load side by side.
+                isolated = IsolatedCandidate(*asked)
+                stack.callback(isolated.stop)
+                openers.append(isolated.open)
+            else:
+                openers.append(partial(open_candidate, *asked))
         for index, candidate in enumerate(candidates):
             tell(f"[{index + 1}/{len(candidates)}] opening {candidate.label}")
-            asked = (candidate, settings, pictures, done.threads)
             try:
-                if settings.isolated:
-                    isolated = IsolatedCandidate(*asked)
-                    stack.callback(isolated.stop)
-                    found, notes = isolated.open()
-                else:
-                    found, notes = open_candidate(*asked)
+                found, notes = openers[index]()
             except FAILURES as error:
                 if not leave_out:
                     raise

@@ -132,7 +132,7 @@ def _get_named_function(owner: Any, name: str) -> Any:
     )
 
 
-HARMLESS_REFERENCES: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
+HARMLESS_REFERENCES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_RestoredHistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
     (
         _OneCycleOwner,

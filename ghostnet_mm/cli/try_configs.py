@@ -91,7 +91,8 @@ def _tried(
     from ghostnet_mm.model_zoo.config_trial import try_config
     from ghostnet_mm.model_zoo.measuring import count
 
-    started, costs = time.monotonic(), (None, None)
+    started = time.monotonic()
+    costs: tuple[str | None, ...] = (None, None)
     # What loading the config says goes to stderr: the table has stdout for itself.
     with contextlib.redirect_stdout(sys.stderr):
         trial = try_config(path, arguments.data_root, arguments.size)

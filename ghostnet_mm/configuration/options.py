@@ -72,9 +72,9 @@ class Options:
             OptionError: An item of ``--cfg-options`` is not KEY=VALUE.
         """
         given = {
-            one.name: getattr(arguments, one.name)
-            for one in fields(cls)
-            if getattr(arguments, one.name, None) is not None
+            option.name: getattr(arguments, option.name)
+            for option in fields(cls)
+            if getattr(arguments, option.name, None) is not None
         }
         if "cfg_options" in given:
             given["cfg_options"] = parse_assignments(given["cfg_options"])

@@ -179,9 +179,9 @@ class MobileGFLHead(GFLHead):
             return
         # A geometric distribution of mean 2, cut off at reg_max.
         bias = -math.log(1.5) * torch.arange(self.reg_max + 1.0)
-        for name, parameter in self.gfl_reg.named_parameters():
-            if name.endswith("bias"):
-                parameter.data.copy_(bias.repeat(4))
+        for conv in self.gfl_reg:
+            assert isinstance(conv.bias, Tensor)
+            conv.bias.data.copy_(bias.repeat(4))
 
     def forward(self, x: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return class logits and distance logits of every level.
@@ -194,11 +194,9 @@ class MobileGFLHead(GFLHead):
             the latter ordered left, top, right, bottom.
         """
         cls_scores, bbox_preds = [], []
-        for level, features in enumerate(x):
-            cls_feat = self.cls_convs[level](features)
-            reg_feat = cls_feat
-            if self.separate_towers:
-                reg_feat = self.reg_convs[level](features)
+        for level, feat in enumerate(x):
+            cls_feat = self.cls_convs[level](feat)
+            reg_feat = self.reg_convs[level](feat) if self.separate_towers else cls_feat
             cls_scores.append(self.gfl_cls[level](cls_feat))
             bbox_preds.append(self.gfl_reg[level](reg_feat))
         return cls_scores, bbox_preds
@@ -227,7 +225,7 @@ class MobileGFLHead(GFLHead):
         Returns:
             ``loss_cls``, ``loss_bbox`` and ``loss_dfl``, one number each.
         """
-        sizes = [(logits.shape[-2], logits.shape[-1]) for logits in cls_scores]
+        sizes = [(level.shape[-2], level.shape[-1]) for level in cls_scores]
         device = cls_scores[0].device
         priors = torch.cat(
             self.prior_generator.grid_priors(sizes, device=device, with_stride=True)

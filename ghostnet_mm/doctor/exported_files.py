@@ -105,8 +105,8 @@ def int8_proposals(
                     FILE_SCOPES[suffix],
                     KEEPS,
                     runtime=target,
-                    accuracy=f"output error {error:.4f} on {len(actual)} pictures, mAP "
-                    f"to be measured with tools/quantize.py",
+                    accuracy=f"to be measured with tools/quantize.py (output error "
+                    f"{error:.4f} on {len(actual)} pictures)",
                     command=f"python tools/quantize.py CONFIG CHECKPOINT --runtimes "
                     f"{runtime}",
                 )

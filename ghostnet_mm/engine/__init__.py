@@ -1,6 +1,7 @@
 """Running a config: the runner, its hooks, and detection on pictures."""
 
 from .hooks.early_stop import EarlyStop
+from .hooks.lone_norm_values import LoneNormValues
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
@@ -18,6 +19,7 @@ __all__ = [
     "CpuAmpOptimWrapper",
     "EarlyStop",
     "GhostLayerDecayOptimWrapperConstructor",
+    "LoneNormValues",
     "ProgressLine",
     "QuietRunner",
     "ResultTable",

@@ -115,7 +115,13 @@ def check_resumable(detector: nn.Module, path: str, cfg: Config) -> None:
             f"last_checkpoint from the work dir, or name another with --resume PATH."
         )
     weights, meta = read_detector_weights(path)
-    check_fit(detector, weights, path)
+    try:
+        check_fit(detector, weights, path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{str(error).rstrip('.')}; or start a new run from what fits of it with "
+            f"--cfg-options load_from={path} in place of --resume."
+        ) from error
     if not {"epoch", "iter"} <= set(meta):
         raise CheckpointError(
             f"{path} holds weights without the state of a run, so it cannot be "

@@ -17,6 +17,7 @@ from ..errors import CheckpointError, DataError, OptionError
 
 UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")
 SYNC_BN_ON_CPU = "SyncBatchNorm expected input tensor to be on"
+ONE_VALUE = "Expected more than 1 value per channel when training"
 UNKNOWN_LABEL = re.compile(r"Target (\d+) is out of bounds")
 
 
@@ -51,6 +52,13 @@ def mistakes_told(cfg: Config) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
+        if ONE_VALUE in str(error):
+            raise OptionError(
+                "A batch norm without running statistics meets a single value per "
+                "channel, which has no variance; use batches of 2 pictures or more "
+                "(--cfg-options train_dataloader.batch_size=2 "
+                "train_dataloader.drop_last=True)."
+            ) from error
         if SYNC_BN_ON_CPU not in str(error):
             raise
         raise OptionError(

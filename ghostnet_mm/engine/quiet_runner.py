@@ -10,8 +10,13 @@ from typing import Any
 
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
+from mmengine.runner.checkpoint import _load_checkpoint
+
+from ..configuration.console import tell
+from .carried_weights import carry_over, class_names_in, stored_classes
 
 # Warnings about mmengine's own code, or about what the hooks say in better words.
 NOT_FOR_THE_CONSOLE = (
@@ -31,6 +36,8 @@ class QuietRunner(Runner):
     file has all of that and the console has warnings only; progress and results are
     shown by the hooks ``ProgressLine`` and ``ResultTable``.
     """
+
+    _start: str | None = None  # what a run starts from, in words
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build mmengine's logger and keep its console handler for warnings."""
@@ -61,6 +68,36 @@ class QuietRunner(Runner):
         """Load the checkpoint; what that prints goes to the log."""
         with printed_to(self.logger):
             super().load_or_resume()
+        if self._start is not None:
+            tell(self._start)
+
+    def load_checkpoint(
+        self, filename: str, map_location: Any = "cpu", *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Load a checkpoint; where a training run starts from it, say what is taken.
+
+        Then, rows of classes with the same name are carried over, see `carry_over`.
+        """
+        if self._resume or not isinstance(self._train_loop, BaseLoop):
+            return super().load_checkpoint(filename, map_location, *args, **kwargs)
+        checkpoint = _load_checkpoint(filename, map_location=map_location)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        stored = checkpoint.get("state_dict", checkpoint)
+        dataset = self.train_dataloader.dataset
+        outcome = carry_over(
+            model,
+            self.cfg.model,
+            {name.removeprefix("module."): value for name, value in stored.items()},
+            stored_classes(checkpoint),
+            class_names_in(getattr(dataset, "metainfo", None)),
+        )
+        checkpoint["state_dict"] = outcome.weights
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model.load_state_dict(outcome.weights, strict=False)
+        self._has_loaded = True
+        self.logger.info("Loaded %s; anew: %s", filename, outcome.anew)
+        self._start = f"starting from {filename}: {outcome.summary()}"
+        return checkpoint
 
     def build_evaluator(self, *args: Any, **kwargs: Any) -> Evaluator:
         """Build the evaluator; what it prints goes to the log."""

@@ -47,7 +47,7 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
     Raises:
         UserError: Data, options, weights or the work dir make the run impossible.
     """
-    cfg = _with_console_hooks(cfg)
+    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable", "LoneNormValues")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
@@ -97,7 +97,7 @@ def run_testing(
     Raises:
         UserError: Data, options or the checkpoint make the test impossible.
     """
-    cfg = _with_console_hooks(cfg)
+    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable")
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
         raise OptionError("The config cannot be tested: it has no test_dataloader.")
     check_outputs(out, show_dir)
@@ -143,17 +143,15 @@ def run_testing(
     return metrics
 
 
-def _with_console_hooks(cfg: Config) -> Config:
+def _with_hooks(cfg: Config, *names: str) -> Config:
+    """Return a copy of a config that has these hooks, with its own settings of them."""
     cfg = Config(cfg.to_dict(), filename=cfg.filename)
     enter_scope(cfg)
     hooks = list(cfg.get("custom_hooks") or [])
     present = {hook["type"] for hook in hooks}
-    hooks += [
-        dict(type=name)
-        for name in ("ProgressLine", "ResultTable")
-        if name not in present
+    cfg.custom_hooks = hooks + [
+        dict(type=name) for name in names if name not in present
     ]
-    cfg.custom_hooks = hooks
     return cfg
 
 

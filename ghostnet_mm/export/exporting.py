@@ -59,9 +59,9 @@ def export_detector(
     formats = _formats(graph, description, request)
     with finished_folder(out_dir) as folder, torch_threads(request.threads):
         written = _write(detector, graph, description, formats, folder, request)
-        card = measured_card(written, request)
+        card, photos = measured_card(written, request)
         card.write_json(folder / CARD_JSON)
-        (folder / CARD_PAGE).write_text(card_page(card), encoding="utf-8")
+        (folder / CARD_PAGE).write_text(card_page(card, photos), encoding="utf-8")
     return card
 
 

@@ -11,20 +11,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 @contextmanager
 def _unchanged_running_statistics(block: nn.Module) -> Iterator[None]:
     """Run ``block`` in its own mode without updating any running statistics."""
-    norms = [
-        module
-        for module in block.modules()
-        if isinstance(module, _BatchNorm) and module.num_batches_tracked is not None
-    ]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
+    before = []
+    for norm in block.modules():
+        if isinstance(norm, _BatchNorm) and norm.num_batches_tracked is not None:
+            counter = norm.num_batches_tracked
+            before.append((norm, norm.momentum, counter, counter.clone()))
+            norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, (momentum, batches) in zip(norms, before, strict=True):
+        for norm, momentum, counter, batches in before:
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(batches)
+            counter.copy_(batches)
 
 
 def run_checkpointed(block: nn.Module, x: Tensor) -> Tensor:
@@ -34,9 +32,10 @@ def run_checkpointed(block: nn.Module, x: Tensor) -> Tensor:
     statistics twice per step, so the second run leaves them alone: losses, gradients
     and buffers all equal those of a plain call.
     """
-    return torch.utils.checkpoint.checkpoint(
+    out: Tensor = torch.utils.checkpoint.checkpoint(
         block,
         x,
         use_reentrant=False,
         context_fn=lambda: (nullcontext(), _unchanged_running_statistics(block)),
     )
+    return out

@@ -5,6 +5,7 @@ of the Ghost family count positions instead (``primary_conv.0``, ``primary_conv.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import nn
@@ -18,9 +19,9 @@ ACTIVATIONS_WITHOUT_INPLACE = frozenset(
 class LayerStyle:
     """How every layer of a network is built: mmdet's three ``*_cfg`` dictionaries."""
 
-    conv_cfg: dict | None = None
-    norm_cfg: dict = field(default_factory=lambda: dict(type="BN"))
-    act_cfg: dict = field(default_factory=lambda: dict(type="ReLU"))
+    conv_cfg: dict[str, Any] | None = None
+    norm_cfg: dict[str, Any] = field(default_factory=lambda: dict(type="BN"))
+    act_cfg: dict[str, Any] = field(default_factory=lambda: dict(type="ReLU"))
 
     def conv(
         self,
@@ -37,7 +38,7 @@ class LayerStyle:
             (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         )
         padding = tuple(dilation * (size - 1) // 2 for size in sizes)
-        return build_conv_layer(
+        layer: nn.Module = build_conv_layer(
             self.conv_cfg,
             in_channels,
             out_channels,
@@ -48,6 +49,7 @@ class LayerStyle:
             groups=groups,
             bias=bias,
         )
+        return layer
 
     def depthwise(
         self,
@@ -70,11 +72,13 @@ class LayerStyle:
 
     def norm(self, channels: int) -> nn.Module:
         """Build the norm layer."""
-        return build_norm_layer(self.norm_cfg, channels)[1]
+        layer: nn.Module = build_norm_layer(self.norm_cfg, channels)[1]
+        return layer
 
     def act(self) -> nn.Module:
         """Build the activation, in place where its type allows."""
         cfg = dict(self.act_cfg)
         if cfg["type"] not in ACTIVATIONS_WITHOUT_INPLACE:
             cfg.setdefault("inplace", True)
-        return build_activation_layer(cfg)
+        layer: nn.Module = build_activation_layer(cfg)
+        return layer

@@ -42,7 +42,8 @@ class DFCAttention(nn.Sequential):
             style.norm(out_channels),
         )
 
-    def forward(self, x: Tensor, gated: Tensor) -> Tensor:
+    # A container of its layers that is called with two maps.
+    def forward(self, x: Tensor, gated: Tensor) -> Tensor:  # type: ignore[override]
         """Return ``gated`` times the attention computed from ``x``.
 
         Args:

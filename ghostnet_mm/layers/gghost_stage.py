@@ -8,13 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from mmengine.dist import get_world_size
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from .conv_norm_act import LayerStyle
-from .ghost_batch_norm import GhostBN
+from .lone_values import norm_of_pooled
 
 # Groups of the blocks on intrinsic features are narrower by this factor.
 INTRINSIC_GROUP_FACTOR = 0.75
@@ -95,21 +92,21 @@ class RegNetBottleneck(nn.Module):
         self.conv3 = style.conv(out_channels, out_channels, 1)
         self.bn3 = style.norm(out_channels)
         self.act3 = style.act()
+        self.downsample: nn.Module | None = None
         if project:
             self.downsample = nn.Sequential(
                 style.conv(in_channels, out_channels, 1, stride=stride),
                 style.norm(out_channels),
             )
-        else:
-            self.downsample = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
-        out = self.act1(self.bn1(self.conv1(x)))
+        out: Tensor = self.act1(self.bn1(self.conv1(x)))
         out = self.act2(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         out += x if self.downsample is None else self.downsample(x)
-        return self.act3(out)
+        out = self.act3(out)
+        return out
 
 
 def strided_block(shape: StageShape, style: LayerStyle) -> RegNetBottleneck:
@@ -135,27 +132,6 @@ def plain_stage(shape: StageShape, style: LayerStyle) -> nn.Sequential:
     return nn.Sequential(strided_block(shape, style), *others)
 
 
-def norm_of_pooled(norm: nn.Module, x: Tensor) -> Tensor:
-    """Normalize ``(N, C, 1, 1)``; a lone value is not its own statistic.
-
-    With one image, a training batch norm sees one value per channel, which has no
-    variance: PyTorch raises an error. The running statistics then stand in and stay as
-    they are.
-    """
-    if not isinstance(norm, _BatchNorm) or not norm.training:
-        return norm(x)
-    values = x.numel() // norm.num_features
-    if isinstance(norm, nn.SyncBatchNorm):
-        values *= get_world_size()
-    elif isinstance(norm, GhostBN):
-        values = min(values, norm.virtual_batch_size)
-    if values > 1:
-        return norm(x)
-    return F.batch_norm(
-        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-    )
-
-
 class MixBranch(nn.Sequential):
     """What a stage's expensive maps tell its cheap ones, per image and channel.
 
@@ -179,7 +155,7 @@ class MixBranch(nn.Sequential):
         """Map maps of equal size to ``(N, out_channels, 1, 1)``."""
         pool, conv1, norm1, act, conv2, norm2 = self
         # Joining the means, not the maps, saves a copy of the whole stage.
-        means = torch.cat([pool(one) for one in maps], dim=1)
+        means = torch.cat([pool(level) for level in maps], dim=1)
         out = act(norm_of_pooled(norm1, conv1(means)))
         return norm_of_pooled(norm2, conv2(out))
 
@@ -189,7 +165,8 @@ BlockRunner = Callable[[nn.Module, Tensor], Tensor]
 
 def call(block: nn.Module, x: Tensor) -> Tensor:
     """Run ``block(x)``."""
-    return block(x)
+    out: Tensor = block(x)
+    return out
 
 
 class GGhostStage(nn.Module):
@@ -209,7 +186,7 @@ class GGhostStage(nn.Module):
         channels, raw = shape.out_channels, shape.intrinsic_channels
         cheap, num_layers = channels - raw, shape.depth - 2
         dilation = shape.out_dilation
-        self.sizes = (raw, cheap)
+        self.sizes = [raw, cheap]
         self.base = strided_block(shape, style)
         self.end = RegNetBottleneck(
             channels, channels, shape.group_width, style, dilation=dilation
@@ -234,7 +211,7 @@ class GGhostStage(nn.Module):
             run_block: Runs one bottleneck, for activation checkpointing.
         """
         base = run_block(self.base, x)
-        intrinsic, other = base.split(self.sizes, dim=1)
+        intrinsic, other = torch.split(base, self.sizes, dim=1)
         maps = [base]
         for layer in self.layers:
             intrinsic = run_block(layer, intrinsic)

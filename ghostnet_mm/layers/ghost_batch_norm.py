@@ -70,36 +70,39 @@ class GhostBN(nn.BatchNorm2d):
         if not self.training or len(x) <= self.virtual_batch_size:
             return super().forward(x)
         self._check_input_dim(x)
-        mean = variance = None
-        if self.track_running_stats:
-            mean = torch.zeros_like(self.running_mean)
-            variance = torch.zeros_like(self.running_var)
+        if self.running_mean is None or self.running_var is None:
+            return torch.cat(
+                [self._normalize(chunk) for chunk in self._virtual_batches(x)]
+            )
+        mean = torch.zeros_like(self.running_mean)
+        variance = torch.zeros_like(self.running_var)
         outputs = []
         for chunk in self._virtual_batches(x):
-            chunk_mean, chunk_variance = None, None
-            if self.track_running_stats:
-                # Not empty: what NaN is multiplied with zero stays NaN.
-                chunk_mean = torch.zeros_like(mean)
-                chunk_variance = torch.zeros_like(variance)
+            # Not empty: what NaN is multiplied with zero stays NaN.
+            chunk_mean = torch.zeros_like(mean)
+            chunk_variance = torch.zeros_like(variance)
             # A momentum of 1 writes the chunk's own statistics into the two buffers.
             outputs.append(self._normalize(chunk, chunk_mean, chunk_variance))
-            if self.track_running_stats:
-                mean += chunk_mean * (len(chunk) / len(x))
-                variance += chunk_variance * (len(chunk) / len(x))
-        if self.track_running_stats:
-            self._move_running_statistics(mean, variance)
+            mean += chunk_mean * (len(chunk) / len(x))
+            variance += chunk_variance * (len(chunk) / len(x))
+        self._move(self.running_mean, self.running_var, mean, variance)
         return torch.cat(outputs)
 
+    def smallest_sample(self, x: Tensor) -> int:
+        """Return the values per channel that statistics come from at the least."""
+        chunks = self._virtual_batches(x)
+        return min(chunk.numel() for chunk in chunks) // self.num_features
+
     def _virtual_batches(self, x: Tensor) -> list[Tensor]:
-        chunks = list(x.split(self.virtual_batch_size))
-        if chunks[-1].numel() == self.num_features:
+        chunks = list(torch.split(x, self.virtual_batch_size))
+        if len(chunks) > 1 and chunks[-1].numel() == self.num_features:
             # A lone value per channel has no variance: it joins the batch before.
             start = (len(chunks) - 2) * self.virtual_batch_size
             chunks[-2:] = [x[start:]]
         return chunks
 
     def _normalize(
-        self, x: Tensor, mean: Tensor | None, variance: Tensor | None
+        self, x: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
     ) -> Tensor:
         return F.batch_norm(
             x,
@@ -112,14 +115,18 @@ class GhostBN(nn.BatchNorm2d):
             eps=self.eps,
         )
 
-    def _move_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
+    def _move(
+        self, running_mean: Tensor, running_var: Tensor, mean: Tensor, variance: Tensor
+    ) -> None:
+        assert self.num_batches_tracked is not None  # it comes with the two others
         self.num_batches_tracked.add_(1)
         momentum = self.momentum
         if momentum is None:
             momentum = 1.0 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
+        running_mean.lerp_(mean, momentum)
+        running_var.lerp_(variance, momentum)
 
     def extra_repr(self) -> str:
         """Describe the layer."""
-        return f"{super().extra_repr()}, virtual_batch_size={self.virtual_batch_size}"
+        usual = nn.BatchNorm2d.extra_repr(self)  # type: ignore[no-untyped-call]
+        return f"{usual}, virtual_batch_size={self.virtual_batch_size}"

@@ -104,13 +104,12 @@ class Bottleneck(nn.Module):
         self.ghost1 = build_ghost1(
             shape.in_channels, shape.expand_channels, dilation=shape.dilation
         )
+        self.conv_dw: nn.Module | None = None
         if shape.has_depthwise:
             self.conv_dw = style.depthwise(
                 shape.expand_channels, shape.kernel_size, shape.stride, shape.dilation
             )
             self.bn_dw = style.norm(shape.expand_channels)
-        else:
-            self.conv_dw = None
         self.se = build_squeeze_excite(shape, style)
         self.ghost2 = build_ghost2(
             shape.expand_channels,
@@ -122,7 +121,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
-        out = self.ghost1(x)
+        out: Tensor = self.ghost1(x)
         if self.conv_dw is not None:
             out = self.bn_dw(self.conv_dw(out))
         if self.se is not None:

@@ -1,6 +1,7 @@
 """GhostNetV3's re-parameterized ghost module and bottleneck."""
 
 import math
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -57,14 +58,16 @@ class ReparamGhostModule(nn.Module):
         self.deploy = deploy
         intrinsic = math.ceil(out_channels / shape.ratio)
         ghost = intrinsic * (shape.ratio - 1)
-        cheap = dict(groups=intrinsic, dilation=dilation)
         size = shape.cheap_kernel_size
+        cheap = partial(
+            style.conv, intrinsic, ghost, size, groups=intrinsic, dilation=dilation
+        )
         self.primary_activation = style.act() if activate else nn.Identity()
         self.cheap_activation = style.act() if activate else nn.Identity()
         if deploy:
             self._set_fused(
                 style.conv(in_channels, intrinsic, 1, bias=True),
-                style.conv(intrinsic, ghost, size, bias=True, **cheap),
+                cheap(bias=True),
             )
         else:
             self.primary_rpr_conv = nn.ModuleList(
@@ -72,19 +75,18 @@ class ReparamGhostModule(nn.Module):
                 for _ in range(NUM_BRANCHES)
             )
             self.cheap_rpr_conv = nn.ModuleList(
-                ConvNorm(style.conv(intrinsic, ghost, size, **cheap), style.norm(ghost))
-                for _ in range(NUM_BRANCHES)
+                ConvNorm(cheap(), style.norm(ghost)) for _ in range(NUM_BRANCHES)
             )
-            if ghost == intrinsic:
-                scale = ChannelScale(intrinsic)
-            else:
-                scale = style.conv(intrinsic, ghost, 1, groups=intrinsic)
+            scale: nn.Module = (
+                ChannelScale(intrinsic)
+                if ghost == intrinsic
+                else style.conv(intrinsic, ghost, 1, groups=intrinsic)
+            )
             self.cheap_rpr_scale = ConvNorm(scale, style.norm(ghost))
             self.cheap_rpr_skip = style.norm(ghost) if ghost == intrinsic else None
+        self.short_conv: DFCAttention | None = None
         if attention:
             self.short_conv = DFCAttention(in_channels, out_channels, style, dilation)
-        else:
-            self.short_conv = None
 
     def _set_fused(self, primary: nn.Module, cheap: nn.Module) -> None:
         self.primary_conv = nn.Sequential(primary, self.primary_activation)
@@ -92,7 +94,7 @@ class ReparamGhostModule(nn.Module):
 
     def _cheap_branches(self) -> list[nn.Module]:
         # In the authors' order, so that sums round as theirs do.
-        branches = [self.cheap_rpr_scale]
+        branches: list[nn.Module] = [self.cheap_rpr_scale]
         if self.cheap_rpr_skip is not None:
             branches.append(self.cheap_rpr_skip)
         return [*branches, *self.cheap_rpr_conv]
@@ -108,9 +110,9 @@ class ReparamGhostModule(nn.Module):
             cheap = sum_of_branches(self._cheap_branches(), primary)
             cheap = self.cheap_activation(cheap)
         joined = join_and_trim(primary, cheap, self.out_channels)
-        if self.short_conv is None:
-            return joined
-        return self.short_conv(x, joined)
+        if self.short_conv is not None:
+            joined = self.short_conv(x, joined)
+        return joined
 
     def switch_to_deploy(self) -> None:
         """Fuse the branches in place; a second call changes nothing."""
@@ -174,12 +176,13 @@ class ReparamGhostBottleneck(nn.Module):
 
     def _depthwise(self, x: Tensor) -> Tensor:
         if self.deploy:
-            return self.conv_dw(x)
+            out: Tensor = self.conv_dw(x)
+            return out
         return sum_of_branches([self.dw_rpr_scale, *self.dw_rpr_conv], x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
-        out = self.ghost1(x)
+        out: Tensor = self.ghost1(x)
         if self.has_depthwise:
             out = self._depthwise(out)
         if self.se is not None:

@@ -83,16 +83,15 @@ class GhostModule(nn.Module):
             style.norm(ghost),
             style.act() if activate else nn.Identity(),
         )
+        self.short_conv: DFCAttention | None = None
         if attention:
             self.short_conv = DFCAttention(in_channels, out_channels, style, dilation)
-        else:
-            self.short_conv = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
         primary = self.primary_conv(x)
         cheap = self.cheap_operation(primary)
         joined = join_and_trim(primary, cheap, self.out_channels)
-        if self.short_conv is None:
-            return joined
-        return self.short_conv(x, joined)
+        if self.short_conv is not None:
+            joined = self.short_conv(x, joined)
+        return joined

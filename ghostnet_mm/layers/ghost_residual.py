@@ -1,6 +1,7 @@
 """Ghost-ResNet's bottleneck: every convolution makes part of its output cheaply."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -50,38 +51,36 @@ class GhostResidual(nn.Module):
 
     def __init__(self, shape: ResidualShape, style: LayerStyle):
         super().__init__()
-        ghost = dict(
+        ghost = partial(
+            GhostModule,
             style=style,
             activate=False,
             ratio=shape.ratio,
             cheap_kernel_size=shape.cheap_kernel_size,
         )
-        before = dict(primary_dilation=shape.dilation, dilation=shape.dilation)
-        strided = dict(
-            stride=shape.stride,
-            primary_dilation=shape.dilation,
-            dilation=shape.out_dilation,
+        before, after = shape.dilation, shape.out_dilation
+        strided = partial(
+            ghost, stride=shape.stride, primary_dilation=before, dilation=after
         )
-        after = dict(primary_dilation=shape.out_dilation, dilation=shape.out_dilation)
-        self.conv1 = GhostModule(shape.in_channels, shape.channels, **before, **ghost)
+        self.conv1 = ghost(
+            shape.in_channels, shape.channels, primary_dilation=before, dilation=before
+        )
         self.act1 = style.act()
-        self.conv2 = GhostModule(
-            shape.channels, shape.channels, kernel_size=3, **strided, **ghost
-        )
+        self.conv2 = strided(shape.channels, shape.channels, kernel_size=3)
         self.act2 = style.act()
-        self.conv3 = GhostModule(shape.channels, shape.out_channels, **after, **ghost)
+        self.conv3 = ghost(
+            shape.channels, shape.out_channels, primary_dilation=after, dilation=after
+        )
         self.act3 = style.act()
+        self.downsample: GhostModule | None = None
         if shape.project:
-            self.downsample = GhostModule(
-                shape.in_channels, shape.out_channels, **strided, **ghost
-            )
-        else:
-            self.downsample = None
+            self.downsample = strided(shape.in_channels, shape.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, out_channels, ceil(H/s), ceil(W/s))``."""
-        out = self.act1(self.conv1(x))
+        out: Tensor = self.act1(self.conv1(x))
         out = self.act2(self.conv2(out))
         out = self.conv3(out)
         out += x if self.downsample is None else self.downsample(x)
-        return self.act3(out)
+        out = self.act3(out)
+        return out

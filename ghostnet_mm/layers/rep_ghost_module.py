@@ -54,9 +54,12 @@ class RepGhostModule(nn.Module):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         primary = self.primary_conv(x)
         if self.deploy:
-            return self.activation(self.cheap_operation(primary))
-        branches = [self.cheap_operation, self.fusion_bn]
-        return self.activation(sum_of_branches(branches, primary))
+            out: Tensor = self.cheap_operation(primary)
+        else:
+            branches = [self.cheap_operation, self.fusion_bn]
+            out = sum_of_branches(branches, primary)
+        out = self.activation(out)
+        return out
 
     def switch_to_deploy(self) -> None:
         """Fuse the branches in place; a second call changes nothing.
@@ -68,6 +71,7 @@ class RepGhostModule(nn.Module):
         """
         if self.deploy:
             return
+        assert isinstance(self.cheap_operation, nn.Sequential)  # before it is fused
         cheap = ConvNorm(*self.cheap_operation)
         self.cheap_operation = fuse_branches([cheap, *self.fusion_bn])
         del self.fusion_bn

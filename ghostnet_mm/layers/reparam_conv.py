@@ -1,6 +1,6 @@
 """Parallel convolution branches that fuse into one convolution for inference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -48,19 +48,28 @@ class ConvNorm(nn.Sequential):
 
 
 def depthwise_branches(
-    style: LayerStyle, channels: int, kernel_size: int, count: int, **kwargs: int
+    style: LayerStyle,
+    channels: int,
+    kernel_size: int,
+    count: int,
+    stride: int = 1,
+    dilation: int = 1,
 ) -> nn.ModuleList:
     """Build ``count`` equal depthwise convolution-norm branches."""
     return nn.ModuleList(
-        ConvNorm(style.depthwise(channels, kernel_size, **kwargs), style.norm(channels))
+        ConvNorm(
+            style.depthwise(channels, kernel_size, stride, dilation),
+            style.norm(channels),
+        )
         for _ in range(count)
     )
 
 
-def sum_of_branches(branches: Sequence[nn.Module], x: Tensor) -> Tensor:
+def sum_of_branches(branches: Iterable[nn.Module], x: Tensor) -> Tensor:
     """Add up what the branches make of ``x``."""
-    total = branches[0](x)
-    for branch in branches[1:]:
+    first, *others = branches
+    total: Tensor = first(x)
+    for branch in others:
         # Norm layers do not need their output for the backward pass.
         total += branch(x)
     return total
@@ -71,7 +80,11 @@ FUSABLE_CONVS = (nn.Conv2d, EmptySafeConv2d, ChannelScale)
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    if not isinstance(norm, _BatchNorm) or norm.running_var is None:
+    if (
+        not isinstance(norm, _BatchNorm)
+        or norm.running_mean is None
+        or norm.running_var is None
+    ):
         raise OptionError(
             "Only batch norms with running statistics can be fused, this model has "
             f"{type(norm).__name__}; train it with norm_cfg=dict(type='BN') to deploy."
@@ -81,8 +94,25 @@ def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     return scale, norm.bias.double() - norm.running_mean.double() * scale
 
 
+def _plain(conv: nn.Module) -> nn.Conv2d:
+    if type(conv) not in FUSABLE_CONVS:
+        raise OptionError(
+            f"Only plain convolutions can be fused, this model has "
+            f"{type(conv).__name__}; train it with conv_cfg=None to deploy."
+        )
+    assert isinstance(conv, nn.Conv2d)  # all of them are
+    return conv
+
+
+def _pair(sides: tuple[int, ...] | str) -> tuple[int, int]:
+    """Say of a convolution's two sides what PyTorch's annotations leave open."""
+    assert isinstance(sides, tuple)
+    height, width = sides
+    return height, width
+
+
 @torch.no_grad()
-def fuse_branches(branches: Sequence[nn.Module]) -> nn.Conv2d:
+def fuse_branches(branches: Iterable[nn.Module]) -> nn.Conv2d:
     """Return the one convolution, with bias, that equals the branches in eval mode.
 
     Args:
@@ -93,23 +123,18 @@ def fuse_branches(branches: Sequence[nn.Module]) -> nn.Conv2d:
         OptionError: When a branch has a norm without running statistics, or a
             convolution that is not a plain one.
     """
-    convs = [branch.conv for branch in branches if isinstance(branch, ConvNorm)]
-    for conv in convs:
-        if type(conv) not in FUSABLE_CONVS:
-            raise OptionError(
-                f"Only plain convolutions can be fused, this model has "
-                f"{type(conv).__name__}; train it with conv_cfg=None to deploy."
-            )
+    branches = list(branches)
+    convs = [_plain(branch.conv) for branch in branches if isinstance(branch, ConvNorm)]
     main = max(convs, key=lambda conv: conv.kernel_size)
     size = main.kernel_size[0]
     kernel = torch.zeros_like(main.weight, dtype=torch.float64)
     bias = kernel.new_zeros(main.out_channels)
     for branch in branches:
         if isinstance(branch, ConvNorm):
-            weight = branch.conv.weight.double()
+            weight = _plain(branch.conv).weight.double()
             scale, shift = _scale_and_shift(branch.bn1)
             margin = (size - weight.shape[-1]) // 2
-            weight = F.pad(weight, (margin,) * 4)
+            weight = F.pad(weight, (margin, margin, margin, margin))
         else:
             scale, shift = _scale_and_shift(branch)
             weight = torch.zeros_like(kernel)
@@ -120,14 +145,15 @@ def fuse_branches(branches: Sequence[nn.Module]) -> nn.Conv2d:
     fused = nn.Conv2d(
         main.in_channels,
         main.out_channels,
-        main.kernel_size,
-        stride=main.stride,
-        padding=main.padding,
-        dilation=main.dilation,
+        size,
+        stride=_pair(main.stride),
+        padding=_pair(main.padding),
+        dilation=_pair(main.dilation),
         groups=main.groups,
         device=main.weight.device,
         dtype=main.weight.dtype,
     )
     fused.weight.copy_(kernel)
+    assert fused.bias is not None  # by default
     fused.bias.copy_(bias)
     return fused.train(main.training)

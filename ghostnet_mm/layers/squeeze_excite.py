@@ -30,6 +30,6 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the weighed map, ``(N, C, H, W)`` in and out."""
-        gate = torch.mean(x, dim=(2, 3), keepdim=True)
-        gate = self.conv_expand(self.act1(self.conv_reduce(gate)))
-        return x * self.gate(gate)
+        means = torch.mean(x, dim=(2, 3), keepdim=True)
+        gate: Tensor = self.gate(self.conv_expand(self.act1(self.conv_reduce(means))))
+        return x * gate

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..layers.reparam_conv import ChannelScale
 from ..reporting.tables import Table
 
 WEIGHTED_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
@@ -80,9 +79,9 @@ def measure_complexity(
 
     def record(module: nn.Module, _inputs: object, output: Tensor) -> None:
         activations[module] = activations.get(module, 0) + output.numel()
-        if isinstance(module, ChannelScale):
-            macs = module.uncounted_macs(output)
-            hidden_macs[module] = hidden_macs.get(module, 0) + macs
+        uncounted = getattr(module, "uncounted_macs", None)
+        if uncounted is not None:
+            hidden_macs[module] = hidden_macs.get(module, 0) + uncounted(output)
 
     handles = [
         module.register_forward_hook(record)

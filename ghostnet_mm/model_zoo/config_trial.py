@@ -1,9 +1,7 @@
 """Trying a config on real pictures: build, train two steps, predict."""
 
-import contextlib
 import copy
-import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 import torch
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner, set_random_seed
@@ -21,7 +20,7 @@ from torch.utils.data import DataLoader
 from ..configuration import Options, load_config
 from ..configuration.files.reading import read_config
 from ..configuration.model.task_scopes import DETECTION, scope_of
-from ..evaluation.without_prints import without_prints
+from ..evaluation.without_prints import without_messages
 from .made_up_labels import made_up_batch
 
 PIXEL_KEYS = frozenset(
@@ -66,7 +65,7 @@ def try_config(
         UserError: The config or the data are impossible.
     """
     # Every weight's initialization is logged, and pycocotools prints.
-    with _logging_only_errors(), without_prints():
+    with without_messages():
         return _try(Path(path), str(data_root), size, steps)
 
 
@@ -84,6 +83,8 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTria
         shrink(cfg, size)
     model = MODELS.build(cfg.model)
     model.init_weights()
+    training: Iterable[Any]
+    validation: Iterable[Any]
     if detects:
         training, validation = map(_loader, (cfg.train_dataloader, cfg.val_dataloader))
     else:
@@ -108,19 +109,6 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTria
     return ConfigTrial(tuple(losses), predictions, unreached)
 
 
-@contextlib.contextmanager
-def _logging_only_errors() -> Iterator[None]:
-    logger = MMLogger.get_current_instance()
-    levels = {each: each.level for each in (logger, logging.getLogger())}
-    try:
-        for each in levels:
-            each.setLevel(logging.ERROR)
-        yield
-    finally:
-        for each, level in levels.items():
-            each.setLevel(level)
-
-
 def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
     wrapper = copy.deepcopy(cfg.optim_wrapper)
     wrapper.type = "OptimWrapper"
@@ -128,7 +116,7 @@ def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
     return build_optim_wrapper(model, wrapper).optimizer
 
 
-def _predict(model: nn.Module, batch: Any) -> int:
+def _predict(model: BaseModel, batch: Any) -> int:
     model.eval()
     with torch.no_grad():
         results = model.test_step(batch)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .atomic_writing import write_text
 from .detected_object import DetectedObject
 from .drawing import draw_objects
 from .errors import DataError, OptionError
+from .libraries import import_library
 from .run_lengths import encode_mask
 
 Rows = slice | np.ndarray | Sequence[int] | Sequence[bool]
@@ -190,6 +197,90 @@ class Detections:
                 entry["segmentation"] = encode_mask(found.mask)
             entries.append(entry)
         return {"detections": entries}
+
+    def to_coco(
+        self, image_id: int, category_ids: Sequence[int] | None = None
+    ) -> list[dict[str, object]]:
+        """Return the objects as COCO's result files have them.
+
+        Args:
+            image_id: Of the picture.
+            category_ids: By label; the default is the labels themselves.
+
+        Returns:
+            One entry per object: ``image_id``, ``category_id``, ``bbox`` (x, y, width,
+            height in pixels), ``score`` and, with masks, ``segmentation``.
+        """
+        ids = range(len(self.names)) if category_ids is None else category_ids
+        entries = []
+        for found in self:
+            x1, y1, x2, y2 = found.box.tolist()
+            entry: dict[str, object] = {
+                "image_id": image_id,
+                "category_id": ids[found.label],
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": found.score,
+            }
+            if found.mask is not None:
+                entry["segmentation"] = encode_mask(found.mask)
+            entries.append(entry)
+        return entries
+
+    def to_columns(self) -> dict[str, list[object]]:
+        """Return columns of a table: class, label, score, x1, y1, x2, y2, and data.
+
+        Of the further arrays only those with one value per object are in it.
+        """
+        columns = {
+            "class": [self.names[label] for label in self.labels],
+            "label": self.labels.tolist(),
+            "score": self.scores.tolist(),
+        }
+        for name, edges in zip(("x1", "y1", "x2", "y2"), self.boxes.T, strict=True):
+            columns[name] = edges.tolist()
+        single = {name: rows for name, rows in self.data.items() if rows.ndim == 1}
+        return {**columns, **{name: rows.tolist() for name, rows in single.items()}}
+
+    def to_dataframe(self) -> Any:
+        """Return the table of `to_columns` as a ``pandas.DataFrame``.
+
+        Raises:
+            OptionError: pandas is not installed.
+        """
+        return import_library("pandas", "pandas").DataFrame(self.to_columns())
+
+    def to_supervision(self) -> Any:
+        """Return ``supervision.Detections``, with ``class_name`` among their data.
+
+        Raises:
+            OptionError: supervision is not installed.
+        """
+        names = np.array(self.names, dtype=str)[self.labels]
+        return import_library("supervision", "supervision").Detections(
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.labels,
+            mask=self.masks,
+            data={"class_name": names, **self.data},
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the objects: ``.json`` as `to_json`, ``.csv`` as `to_columns`.
+
+        Raises:
+            OptionError: The suffix is neither.
+            OSError: The file cannot be written.
+        """
+        suffix = Path(path).suffix.lower()
+        if suffix == ".json":
+            write_text(path, json.dumps(self.to_json(), indent=1))
+        elif suffix == ".csv":
+            columns, text = self.to_columns(), io.StringIO()
+            table = csv.writer(text, lineterminator="\n")
+            table.writerows([columns, *zip(*columns.values(), strict=True)])
+            write_text(path, text.getvalue())
+        else:
+            raise OptionError(f"{path} is neither .json nor .csv; name one of these.")
 
 
 def _boxes(values: ArrayLike) -> np.ndarray:

@@ -15,8 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ghostnet_mm.backbones import GGhostRegNet, base
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.errors import CheckpointError, OptionError
-from ghostnet_mm.layers import gghost_stage
-from ghostnet_mm.layers.gghost_stage import RegNetBottleneck, norm_of_pooled
+from ghostnet_mm.layers import lone_values
+from ghostnet_mm.layers.gghost_stage import RegNetBottleneck
+from ghostnet_mm.layers.lone_values import norm_of_pooled
 from ghostnet_mm.measuring.complexity import measure_complexity, parts_of_detector
 
 # Million parameters and billion MACs (224 px), classifier included; and per G-Ghost
@@ -315,7 +316,7 @@ def test_synchronised_norms_pool_one_image_per_process(monkeypatch):
     norm = Recorder(4).train()
     x = torch.zeros(1, 4, 1, 1)
     assert torch.equal(norm_of_pooled(norm, x), x)
-    monkeypatch.setattr(gghost_stage, "get_world_size", lambda: 2)
+    monkeypatch.setattr(lone_values, "get_world_size", lambda: 2)
     assert torch.equal(norm_of_pooled(norm, x), x + 1)
 
 

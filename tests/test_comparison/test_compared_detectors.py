@@ -17,15 +17,15 @@ def test_a_bare_config_is_labelled_by_its_file():
 
 
 def test_label_options_and_weights_are_told_apart():
-    one = parse_candidate(
+    candidate = parse_candidate(
         "'V2, 0.5x'=a.py model.backbone.type=GhostNetV2 model.neck.num_outs=3 "
         'model.backbone.out_indices="(1,2)" backbone_weights=w.pth'
     )
-    assert one.label == "V2, 0.5x"
-    assert one.folder == "V2-0.5x"
-    assert one.config == "a.py"
-    assert one.backbone_weights == "w.pth"
-    assert one.cfg_options == {
+    assert candidate.label == "V2, 0.5x"
+    assert candidate.folder == "V2-0.5x"
+    assert candidate.config == "a.py"
+    assert candidate.backbone_weights == "w.pth"
+    assert candidate.cfg_options == {
         "model.backbone.type": "GhostNetV2",
         "model.neck.num_outs": 3,
         "model.backbone.out_indices": (1, 2),

@@ -1,6 +1,7 @@
 """The card's verdicts, its JSON and its page."""
 
 import json
+import math
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -104,6 +105,15 @@ def test_a_card_reads_itself_back(card, tmp_path):
     assert texts[0] == texts[1]
 
 
+def test_a_difference_that_is_no_number_and_a_count_of_none_are_kept(tmp_path):
+    lost = DetectionAgreement(0, 0, Difference(math.nan, math.inf), EQUAL)
+    sample_card(sample_format(detections=lost)).write_json(tmp_path / "card.json")
+    (exported,) = DeployCard.read(tmp_path / "card.json").formats
+    assert math.isnan(exported.detections.box.largest)
+    assert exported.detections.box.mean == math.inf
+    assert exported.detections.pairs == 0
+
+
 def test_the_json_is_what_other_programs_read(tmp_path):
     FULL.write_json(tmp_path / "card.json")
     read = json.loads((tmp_path / "card.json").read_text())
@@ -119,25 +129,28 @@ def test_the_json_is_what_other_programs_read(tmp_path):
     ("change", "says"),
     [
         (lambda card: card.pop("machine"), "machine is missing"),
-        (lambda card: card.update(checkpoint="a.pth"), "checkpoint is unknown"),
+        (lambda card: card.update(checkpoint="a.pth"), "checkpoint is not known"),
         (
             lambda card: card["formats"][1]["detections"]["box"].pop("mean"),
             "formats[1].detections.box.mean is missing",
         ),
         (
             lambda card: card["formats"][0].update(megabytes="2"),
-            'formats[0].megabytes cannot be "2"',
+            "formats[0].megabytes is '2' and not a number",
         ),
         (
             lambda card: card["formats"][0]["metrics"].update(bbox_mAP=True),
-            "formats[0].metrics.bbox_mAP cannot be true",
+            "formats[0].metrics.bbox_mAP is True and not a number",
         ),
         (
             lambda card: card.update(format="ghostnet_mm.deploy_card/2"),
-            'format cannot be "ghostnet_mm.deploy_card/2"',
+            "format is 'ghostnet_mm.deploy_card/2' and not 'ghostnet_mm.deploy_card/1'",
         ),
-        (lambda card: card.update(formats={}), "formats cannot be {}"),
-        (lambda card: card.update(model=[]), "model has no fields"),
+        (
+            lambda card: card.update(formats={}),
+            "formats is {} and not a list of objects",
+        ),
+        (lambda card: card.update(model=[]), "model is [] and not an object"),
     ],
 )
 def test_a_field_that_does_not_fit_is_named_in_a_sentence(change, says, tmp_path):
@@ -155,7 +168,7 @@ def test_a_field_that_does_not_fit_is_named_in_a_sentence(change, says, tmp_path
 class Tags(HTMLParser):
     """Checks that the tags of a page are closed in order."""
 
-    VOID = ("meta",)
+    VOID = ("meta", "img")
 
     def __init__(self):
         super().__init__()

@@ -47,7 +47,7 @@ def test_parameters_and_macs_are_those_of_the_config(entry):
     facts = entry["Metadata"]
     if entry["Name"].startswith(NEEDS_NUMBERS):
         model = reparameterized(build_on_meta(entry_config(entry, ROOT).model, "model"))
-        assert sum(one.numel() for one in model.parameters()) == facts["Parameters"]
+        assert sum(each.numel() for each in model.parameters()) == facts["Parameters"]
         return
     assert count(entry, ROOT) == (facts["Parameters"], facts["MACs"])
 

@@ -450,18 +450,22 @@ def test_an_interruption_leaves_what_was_measured(
         request, runtimes=("onnxruntime", "again"), goal=Goal(error=1), rounds=0
     )
     monkeypatch.setitem(registry.LIBRARIES, "again", {})
-    writes = iter([True])
+    writes, before = iter([True]), {}
+    report = tmp_path / "out" / "quantization.json"
 
     class Interrupted(OnnxQuantizer):
         def write_plain(self, *arguments):
             if next(writes, None):
                 return super().write_plain(*arguments)
+            # A killed process leaves the same.
+            before.update(json.loads(report.read_text()))
             raise KeyboardInterrupt
 
     monkeypatch.setitem(registry.QUANTIZERS, "again", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         quantize_detector(detector, tmp_path / "out", "digits", request)
-    stored = json.loads((tmp_path / "out" / "quantization.json").read_text())
+    stored = json.loads(report.read_text())
+    assert stored["steps"] == before["steps"]
     steps = [(each["runtime"], each["name"]) for each in stored["steps"]]
     assert ("onnxruntime", "fastest layers") in steps
     assert steps[-2:] == [("again", "FP32"), ("again", "plain")]

@@ -1,7 +1,10 @@
 """Detections: what fits together, what is chosen, and what is written of them."""
 
+import csv
 import json
 import pickle
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from ghostnet_runtime import DataError, Detections, OptionError
 from ghostnet_runtime.detected_object import DetectedObject
 from ghostnet_runtime.drawing import draw_objects
 from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
 NAMES = ("cat", "dog", "grass")
 
@@ -163,6 +167,73 @@ def test_masks_are_read_back_by_pycocotools(found):
         assert isinstance(detection["segmentation"]["counts"], str)
         decoded = coco_mask.decode(detection["segmentation"])
         np.testing.assert_array_equal(decoded.astype(bool), mask)
+
+
+def test_coco_takes_the_results(found, tmp_path):
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": 7, "width": 11, "height": 7}],
+        "categories": [{"id": id_, "name": name} for id_, name in enumerate(NAMES, 18)],
+        "annotations": [],
+    }
+    truth.createIndex()
+    results = json.loads(json.dumps(found.to_coco(7, (18, 19, 20))))
+    assert [entry["bbox"] for entry in results] == [
+        *([1, 2, 8, 3], [0, 0, 1, 7], [3, 3, 1, 1])
+    ]
+    loaded = list(truth.loadRes(results).anns.values())
+    assert [entry["category_id"] for entry in loaded] == [19, 18, 19]
+    assert [entry["area"] for entry in loaded] == [24, 7, 1]
+    assert results[0]["score"] == float(np.float32(0.9))  # not rounded
+    assert [entry["category_id"] for entry in found.to_coco(7)] == [1, 0, 1]
+
+
+COLUMNS = ["class", "label", "score", "x1", "y1", "x2", "y2", "track"]
+
+
+def test_a_table_has_a_row_for_each_object(found, tmp_path):
+    found.save(tmp_path / "new" / "a.csv")
+    with open(tmp_path / "new" / "a.csv", newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == COLUMNS
+    assert [row[:2] for row in rows] == [["dog", "1"], ["cat", "0"], ["dog", "1"]]
+    read = [[float(cell) for cell in row[2:]] for row in rows]
+    np.testing.assert_array_equal(np.float32(read)[:, 0], found.scores)
+    np.testing.assert_array_equal(np.float32(read)[:, 1:5], found.boxes)
+    assert [row[-1] for row in read] == [7, 8, 9]
+    Detections.none(NAMES).save(tmp_path / "empty.csv")
+    assert (tmp_path / "empty.csv").read_text() == ",".join(COLUMNS[:-1]) + "\n"
+
+
+def test_json_is_written_and_other_files_are_refused(found, tmp_path):
+    found.save(tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == found.to_json()
+    with pytest.raises(OptionError, match=r"a\.xml is neither \.json nor \.csv"):
+        found.save(tmp_path / "a.xml")
+
+
+def test_dataframes_are_made_of_the_table(found, monkeypatch):
+    seen = ModuleType("pandas")
+    seen.DataFrame = dict
+    monkeypatch.setitem(sys.modules, "pandas", seen)
+    assert found.to_dataframe() == found.to_columns()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(OptionError, match="pip install pandas"):
+        found.to_dataframe()
+
+
+def test_supervision_is_given_every_array(found, monkeypatch):
+    seen = ModuleType("supervision")
+    seen.Detections = dict
+    monkeypatch.setitem(sys.modules, "supervision", seen)
+    given = found.to_supervision()
+    assert given["xyxy"] is found.boxes
+    assert given["confidence"] is found.scores
+    assert given["class_id"] is found.labels
+    assert given["mask"] is found.masks
+    assert given["data"]["class_name"].tolist() == ["dog", "cat", "dog"]
+    assert given["data"]["track"].tolist() == [7, 8, 9]
+    assert Detections.none(NAMES).to_supervision()["data"]["class_name"].shape == (0,)
 
 
 def test_a_plot_is_the_drawing(found):

@@ -69,7 +69,7 @@ def take_classes_from_folders(cfg: Config) -> None:
     if not classes:
         return
     head = cfg.model.get("head")
-    if isinstance(head, Mapping) and "num_classes" in head:
+    if isinstance(head, dict) and "num_classes" in head:
         head["num_classes"] = len(classes)
     _rank_only_existing_classes(cfg, len(classes))
 
@@ -86,6 +86,6 @@ def _name_classes(dataset: dict[str, Any], classes: list[str]) -> None:
 def _rank_only_existing_classes(cfg: Config, count: int) -> None:
     for split in ("val", "test"):
         evaluators = cfg.get(f"{split}_evaluator") or []
-        for metric in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
+        for metric in [evaluators] if isinstance(evaluators, dict) else evaluators:
             if isinstance(metric.get("topk"), list | tuple):
                 metric["topk"] = tuple(k for k in metric["topk"] if k <= count)

@@ -210,7 +210,7 @@ def _check_evaluators(
         kind = str(evaluator.get("type")).rpartition(".")[2]
         if kind not in ("CocoMetric", "CocoPanopticMetric"):
             continue
-        files = {"ann_file": folders[0].ann_file}
+        files: dict[str, str | None] = {"ann_file": folders[0].ann_file}
         if kind == "CocoPanopticMetric":
             files["seg_prefix"] = folders[0].seg_dir
         for key, read in files.items():

@@ -66,7 +66,9 @@ def _holds(folder: str, suffix: str) -> bool:
 def _default(kind: type, argument: str, fallback: str) -> str:
     """Return the value a dataset class gives an argument when the config has none."""
     for base in kind.__mro__:
-        parameter = inspect.signature(base.__init__).parameters.get(argument)
+        if "__init__" not in vars(base):
+            continue
+        parameter = inspect.signature(vars(base)["__init__"]).parameters.get(argument)
         if parameter is not None and parameter.default is not parameter.empty:
             return str(parameter.default)
     return fallback

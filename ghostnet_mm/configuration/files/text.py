@@ -34,9 +34,10 @@ def config_from_text(text: str) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        keys = [_value(key) for key in node.keys]
-        return dict(zip(keys, map(_value, node.values), strict=True))
+    if isinstance(node, ast.Dict):
+        keys = [_value(key) for key in node.keys if key is not None]
+        if len(keys) == len(node.values):  # nothing is unpacked with **
+            return dict(zip(keys, map(_value, node.values), strict=True))
     if isinstance(node, ast.List):
         return [_value(item) for item in node.elts]
     if isinstance(node, ast.Tuple):
@@ -44,7 +45,8 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and _is_plain_dict(node):
         # mmengine writes keys that are no names as dict({'a.b': 1}).
         items = _value(node.args[0]) if node.args else {}
-        return {**items, **{one.arg: _value(one.value) for one in node.keywords}}
+        named = {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+        return {**items, **named}
     try:
         return ast.literal_eval(node)
     except ValueError:
@@ -57,7 +59,7 @@ def _is_plain_dict(call: ast.Call) -> bool:
         isinstance(call.func, ast.Name)
         and call.func.id == "dict"
         and all(keyword.arg is not None for keyword in call.keywords)
-        and (not call.args or [type(one) for one in call.args] == [ast.Dict])
+        and (not call.args or [type(argument) for argument in call.args] == [ast.Dict])
     )
 
 

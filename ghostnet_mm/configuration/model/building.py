@@ -103,6 +103,7 @@ def option_error_for(
 
 def _last_traceback(error: BaseException) -> TracebackType:
     step = error.__traceback__
+    assert step is not None  # it has been raised
     while step.tb_next is not None:
         step = step.tb_next
     return step

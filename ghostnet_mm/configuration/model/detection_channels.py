@@ -77,7 +77,7 @@ def _arguments(kind: type) -> set[str]:
     for owner in kind.__mro__:
         if "__init__" not in vars(owner):
             continue
-        parameters = inspect.signature(owner.__init__).parameters.values()
+        parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
         names |= {parameter.name for parameter in parameters}
         if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
             break
@@ -145,7 +145,7 @@ def _pass_on(model: dict[str, Any], neck: dict[str, Any], num_before: int) -> No
     # SSDNeck compares the two, and a tuple never equals a list.
     neck["out_channels"] = type(neck["in_channels"])(after)
     head = model.get("bbox_head")
-    if isinstance(head, Mapping) and _as_list(head.get("in_channels")) == before:
+    if isinstance(head, dict) and _as_list(head.get("in_channels")) == before:
         head["in_channels"] = type(head["in_channels"])(after)
 
 

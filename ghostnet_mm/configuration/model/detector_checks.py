@@ -63,7 +63,8 @@ def _returned_maps(
     None where the forward cannot run without numbers (operators that have no meta
     implementation), or where the detector has no plain image backbone.
     """
-    if not hasattr(detector, "extract_feat"):
+    extract_features: Any = getattr(detector, "extract_feat", None)
+    if extract_features is None:
         return None
     parameter = next(detector.parameters(), None)
     if parameter is None or not parameter.is_meta:
@@ -71,7 +72,7 @@ def _returned_maps(
     image = torch.zeros(1, num_channels, PROBE_SIZE, PROBE_SIZE, device="meta")
     try:
         with torch.no_grad():
-            maps = detector.extract_feat(image)
+            maps = extract_features(image)
     except (NotImplementedError, RuntimeError, TypeError, AttributeError) as error:
         if _is_about_channels(error):
             raise OptionError(

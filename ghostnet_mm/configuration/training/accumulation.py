@@ -100,7 +100,7 @@ def _multiply(
     for key in present:
         value = node[key]
         node[key] = (
-            [_times(one, batches, before) for one in value]
+            [_times(length, batches, before) for length in value]
             if isinstance(value, (list, tuple))
             else _times(value, batches, before)
         )

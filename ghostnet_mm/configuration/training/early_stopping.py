@@ -62,18 +62,18 @@ def stop_early(cfg: Config, patience: bool | int) -> None:
 
 def _main_score(evaluators: Any) -> str:
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    for one in evaluators:
-        kind = str(one.get("type")).rpartition(".")[2]
+    for evaluator in evaluators:
+        kind = str(evaluator.get("type")).rpartition(".")[2]
         if kind not in MAIN_SCORES:
             continue
         prefix, name = MAIN_SCORES[kind]
         if kind == "CocoMetric":
-            metric = one.get("metric", "bbox")
+            metric = evaluator.get("metric", "bbox")
             metric = metric if isinstance(metric, str) else metric[0]
             if metric not in ("bbox", "segm"):
                 continue
             name = f"{metric}_{name}"
-        return f"{one.get('prefix') or prefix}/{name}"
+        return f"{evaluator.get('prefix') or prefix}/{name}"
     raise OptionError(
         f"--early-stop finds no main score in val_evaluator; it knows "
         f"{', '.join(MAIN_SCORES)}."

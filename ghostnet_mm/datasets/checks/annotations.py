@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -109,7 +110,7 @@ def check_annotations(
 def _why_not_coco(content: object) -> str | None:
     if not isinstance(content, dict):
         return f"its top level is a {type(content).__name__}, not an object"
-    required = {
+    required: dict[str, dict[str, Any]] = {
         "images": {"id": int | str, "file_name": str, "width": int, "height": int},
         "categories": {"id": int, "name": str},
         "annotations": {

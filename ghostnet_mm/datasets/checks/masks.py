@@ -28,12 +28,12 @@ def check_masks(ann_file: str | os.PathLike) -> None:
         image["id"]: [image["height"], image["width"]] for image in content["images"]
     }
     without = [
-        one["id"]
-        for one in content["annotations"]
-        if not _is_mask(one.get("segmentation"), sizes.get(one["image_id"]))
+        entry["id"]
+        for entry in content["annotations"]
+        if not _is_mask(entry.get("segmentation"), sizes.get(entry["image_id"]))
     ]
     if without:
-        shown = ", ".join(str(one) for one in without[:NAMES_SHOWN])
+        shown = ", ".join(str(entry_id) for entry_id in without[:NAMES_SHOWN])
         more = ", ..." if len(without) > NAMES_SHOWN else ""
         raise DataError(
             f"{Path(ann_file)} has {len(without)} of {len(content['annotations'])} "

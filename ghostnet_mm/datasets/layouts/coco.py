@@ -152,16 +152,17 @@ def _find_splits(root: Path, training: bool) -> dict[str, CocoSplit]:
         wanted,
         f"a COCO file such as {examples.replace('{name}', '{split}')}",
     )
-    contents = {
-        split: read_coco(root / found[0])
+    located = {
+        split: found
         for split, found in files.items()
         # Reading the training boxes takes long where only others are needed.
         if found and (training or split != "train")
     }
+    contents = {split: read_coco(root / file) for split, (file, _) in located.items()}
     placeholders = _unused_parents(list(contents.values()))
     splits = {}
     for split, content in contents.items():
-        ann_file, name = files[split]
+        ann_file, name = located[split]
         classes = tuple(
             category["name"]
             for category in content["categories"]

@@ -23,7 +23,7 @@ class BatchScalingRunner(QuietRunner):
         self, optim_wrapper: OptimWrapper, auto_scale_lr: dict[str, Any] | None = None
     ) -> None:
         """Scale the learning rates by images per step over ``base_batch_size``."""
-        if not auto_scale_lr or not auto_scale_lr.get("enable"):
+        if auto_scale_lr is None or not auto_scale_lr.get("enable"):
             return
         if self._resume:
             # Resuming brings back the optimizer's rate, whatever is set here.

@@ -14,11 +14,9 @@ from ghostnet_runtime import Detections
 from ghostnet_runtime.picture_reading import read_picture
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 
 from ...errors import DataError, OptionError
-from ...evaluation.without_prints import without_prints
+from ...evaluation.without_prints import without_messages, without_prints
 
 
 @dataclass(frozen=True)
@@ -116,22 +114,12 @@ def coco_scores(
             {}, [_as_mmdet_sample(detect(pixels), image_id, pixels.shape[:2])]
         )
         after_each(done)
-    scores = _evaluated(metric, len(pictures))
+    # mmdet and pycocotools print and log tables on the way.
+    with without_messages():
+        scores = metric.evaluate(len(pictures))
     names = [f"{kind}_mAP" for kind in metric.metrics]
     plain = {key.rpartition("/")[2]: float(value) for key, value in scores.items()}
     return {**dict.fromkeys(names, 0.0), **plain}
-
-
-def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
-    """Evaluate without the tables that mmdet and pycocotools print on the way."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        with without_prints():
-            return metric.evaluate(count)
-    finally:
-        logger.setLevel(level)
 
 
 def _as_mmdet_sample(

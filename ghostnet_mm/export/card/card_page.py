@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from ...reporting.pages import Line, Section, render_page
+from ...reporting.pictures import Bar, bar_chart
 from ...reporting.tables import Table
 from .deploy_card import MAIN_METRICS, DeployCard, ExportedFormat, Latency
 
@@ -51,16 +52,26 @@ def _rows(card: DeployCard) -> Iterator[tuple[str | None, ...]]:
         )
 
 
-def card_page(card: DeployCard) -> str:
-    """Return the card as one HTML page that needs no other file."""
+def card_page(card: DeployCard, photos: Sequence[Section] = ()) -> str:
+    """Return the card as one HTML page that needs no other file.
+
+    Args:
+        card: The card.
+        photos: What to show of what the formats found.
+    """
     verdict = (
         Line("Some formats are not within tolerance.", "bad")
         if card.failures
         else Line("Every format is within tolerance.", "good")
     )
     sections = [
-        Section("", (verdict,), formats_table(card)),
-        *map(_details, card.formats),
+        Section("", (verdict,), items=tuple(card.failures)),
+        Section(
+            "Side by side", table=formats_table(card), pictures=tuple(_charts(card))
+        ),
+        *photos,
+        # What differs comes first.
+        *map(_details, sorted(card.formats, key=lambda each: not each.failures)),
         *_concat_free(card),
         Section(
             "How it was measured",
@@ -84,6 +95,38 @@ def shown_scores(metrics: Mapping[str, float]) -> str | None:
     """Return the main scores of a table's cell; ``None`` where there are none."""
     shown = [f"{metrics[name]:.3f}" for name in MAIN_METRICS if name in metrics]
     return " / ".join(shown) or None
+
+
+def _charts(card: DeployCard) -> Iterator[tuple[str, str]]:
+    """Yield captions and pictures of what was measured."""
+    kinds = {each.name: "bad" if each.failures else "" for each in card.formats}
+    whole = {"PyTorch": card.pytorch_end_to_end}
+    whole |= {each.name: each.end_to_end for each in card.formats}
+    network = {"PyTorch": card.pytorch_network}
+    network |= {each.name: each.network for each in card.formats}
+    bars = [
+        Bar(name, latency.median, _median(network[name]), kinds.get(name, ""))
+        for name, latency in whole.items()
+        if latency is not None
+    ]
+    if bars:
+        caption = "Milliseconds from picture to boxes; dark: the network alone."
+        yield caption, bar_chart(bars, "ms", digits=1)
+    metrics = {"PyTorch": card.pytorch, "PyTorch, padded": card.pytorch_padded}
+    metrics |= {each.name: each.metrics for each in card.formats}
+    for metric in MAIN_METRICS:
+        bars = [
+            Bar(name, scores[metric], kind=kinds.get(name, ""))
+            for name, scores in metrics.items()
+            if metric in scores
+        ]
+        if bars:
+            caption = f"{metric} on {card.scored_pictures} pictures."
+            yield caption, bar_chart(bars, metric, digits=3)
+
+
+def _median(latency: Latency | None) -> float | None:
+    return None if latency is None else latency.median
 
 
 def _details(exported: ExportedFormat) -> Section:

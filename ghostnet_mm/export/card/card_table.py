@@ -20,7 +20,7 @@ def read_cards(paths: Iterable[str | Path]) -> list[DeployCard]:
     Raises:
         DataError: A file or folder is missing or has no card.
     """
-    cards = []
+    cards: list[DeployCard] = []
     for path in map(Path, paths):
         files = sorted(path.rglob("deploy_card.json")) if path.is_dir() else [path]
         if not files:

@@ -63,7 +63,7 @@ class ProbedGraph(ExportableGraph):
 def first_divergence(
     graph: nn.Module,
     image: Tensor,
-    run_exported: Callable[[nn.Module, Sequence[str]], Mapping[str, np.ndarray]],
+    run_exported: Callable[[ProbedGraph, Sequence[str]], Mapping[str, np.ndarray]],
     tolerance: float = 1e-3,
 ) -> Divergence | None:
     """Find the first layer whose exported output differs, in two to three exports.
@@ -139,7 +139,7 @@ def _relative_gap(expected: np.ndarray, actual: np.ndarray) -> float:
     if expected.shape != actual.shape:
         # ncnn has no batch dimension.
         actual = actual.reshape(expected.shape)
-    expected, actual = np.float64(expected), np.float64(actual)
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):  # inf - inf
         gaps = np.where(same, 0, np.abs(expected - actual))

@@ -8,17 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from ghostnet_runtime import Detections
 from ghostnet_runtime.backends import open_model
 from ghostnet_runtime.description import Description
-from ghostnet_runtime.status_line import StatusLine
 
 from ...configuration.console import tell
 from ...engine.inference.detection import TrainedDetector
+from ...errors import DataError
 from ...measuring.machine import describe_machine
+from ...reporting.pages import Section
 from ..concat_free_choice import ConcatFreeChoice
 from ..exported_detector import ExportedDetector
 from ..exported_models import OPENERS
@@ -26,7 +27,7 @@ from ..formats.base import ExportFormat, ExportJob
 from ..graph.detection_graph import DetectionGraph
 from ..graph.resizing import mmdet_feeds_otherwise
 from ..model_files import model_files
-from .agreement import DetectionAgreement, Difference
+from .agreement import DetectionAgreement, Difference, detection_agreement
 from .deploy_card import (
     DeployCard,
     ExportedFormat,
@@ -39,14 +40,16 @@ from .first_divergence import Divergence, ProbedGraph, first_divergence
 from .format_measuring import (
     PYTORCH,
     PYTORCH_PADDED,
-    agreements_with_mmdet,
+    Detect,
+    Size,
     fixed_size,
     latencies,
     megabytes,
     raw_differences,
     scores_of_all,
 )
-from .mmdet_reference import StableSorts, reference_detector
+from .mmdet_reference import StableSorts, objects_of, reference_detector
+from .sightings import look, photo_sections
 
 LIBRARIES = (
     "torch",
@@ -83,31 +86,58 @@ class WrittenExport:
     concat_free: ConcatFreeChoice | None = None
 
 
+class _MeasuredFile(ExportedDetector):
+    """An exported file that finds nothing where it computes no numbers.
+
+    Attributes:
+        problem: What was wrong then, or empty.
+    """
+
+    def __init__(self, path: Path, threads: int | None, class_names: Sequence[str]):
+        super().__init__(path, threads)
+        self.class_names = class_names
+        self.problem = ""
+
+    def detect(self, pixels: np.ndarray) -> Detections:
+        try:
+            return super().detect(pixels)
+        except DataError as error:
+            # A card that says so is worth more than none.
+            self.problem = str(error).partition(":")[0]
+            return Detections.none(self.class_names)
+
+
 @dataclass(frozen=True)
 class _Measurements:
     """What was measured, by name of the file; some also of PyTorch."""
 
     outputs: Mapping[str, Mapping[str, Difference]]
     detections: Mapping[str, DetectionAgreement]
+    photos: Sequence[Section]
     scores: Mapping[str, Mapping[str, float]]
     network: Mapping[str, Latency]
     end_to_end: Mapping[str, Latency]
 
 
-def measured_card(written: WrittenExport, request: ExportRequest) -> DeployCard:
+def measured_card(
+    written: WrittenExport, request: ExportRequest
+) -> tuple[DeployCard, Sequence[Section]]:
     """Run every file through its own runtime and write down how it does.
 
     Args:
         written: The files.
         request: How to prove them.
+
+    Returns:
+        The card, and what its page shows of the photos.
     """
     files = {
-        name: ExportedDetector(path, request.threads)
+        name: _MeasuredFile(path, request.threads, written.detector.class_names)
         for name, path in written.paths.items()
     }
     measured = _measurements(written, files, request)
     labelled, description = request.labelled, written.description
-    return DeployCard(
+    card = DeployCard(
         model=ExportedModel(
             name=description.name,
             config=description.source.config,
@@ -123,65 +153,94 @@ def measured_card(written: WrittenExport, request: ExportRequest) -> DeployCard:
         ),
         pictures=len(request.pictures),
         scored_pictures=len(labelled) if labelled is not None else 0,
-        pytorch=dict(measured.scores.get(PYTORCH, {})),
-        pytorch_padded=dict(measured.scores.get(PYTORCH_PADDED, {})),
+        pytorch=measured.scores.get(PYTORCH, {}),
+        pytorch_padded=measured.scores.get(PYTORCH_PADDED, {}),
         tolerances=request.tolerances,
         formats=tuple(
-            _entry(written, name, one, measured, request) for name, one in files.items()
+            _entry(written, name, file, measured, request)
+            for name, file in files.items()
         ),
         pytorch_network=measured.network.get(PYTORCH),
         pytorch_end_to_end=measured.end_to_end.get(PYTORCH),
         concat_free=written.concat_free,
     )
+    return card, measured.photos
 
 
 def _measurements(
     written: WrittenExport,
-    files: Mapping[str, ExportedDetector],
+    files: Mapping[str, _MeasuredFile],
     request: ExportRequest,
 ) -> _Measurements:
+    sizes = {name: fixed_size(file) for name, file in files.items()}
     references = {
-        size: reference_detector(written.detector, size)
-        for size in {fixed_size(one) for one in files.values()}
+        size: reference_detector(written.detector, size) for size in set(sizes.values())
     }
     pictures = request.pictures
     tell(f"comparing on {len(pictures)} pictures")
     outputs = raw_differences(written.graph, files, pictures)
     with StableSorts():
-        detections = agreements_with_mmdet(references, files, pictures)
+        expected = {
+            size: look(objects_of(reference), pictures)
+            for size, reference in references.items()
+        }
+        seen = {
+            name: look(file.detect, pictures, expected[sizes[name]])
+            for name, file in files.items()
+        }
     scores: Mapping[str, Mapping[str, float]] = {}
     if request.labelled is not None:
-        detectors = {PYTORCH: written.detector.detect}
+        detectors: dict[str, Detect] = {PYTORCH: objects_of(written.detector)}
         fixed = [size for size in references if size is not None]
         if fixed and mmdet_feeds_otherwise(written.description):
-            detectors[PYTORCH_PADDED] = references[fixed[0]].detect
-        detectors |= {name: one.detect for name, one in files.items()}
+            detectors[PYTORCH_PADDED] = objects_of(references[fixed[0]])
+        detectors |= {name: file.detect for name, file in files.items()}
         with StableSorts():
-            scores = _scores(detectors, request)
-    network, end_to_end = {}, {}
+            scores = scores_of_all(detectors, request.labelled)
+    network: Mapping[str, Latency] = {}
+    end_to_end: Mapping[str, Latency] = {}
     if request.rounds:
         tell(f"timing, {request.rounds} rounds")
         network, end_to_end = latencies(
             written.detector, files, pictures[0], request.rounds
         )
-    return _Measurements(outputs, detections, scores, network, end_to_end)
+    return _Measurements(
+        outputs=outputs,
+        detections={
+            name: detection_agreement(expected[sizes[name]].found, sighting.found)
+            for name, sighting in seen.items()
+        },
+        photos=photo_sections(
+            {_fed(size): sighting for size, sighting in expected.items()},
+            {name: (_fed(sizes[name]), sighting) for name, sighting in seen.items()},
+            request.tolerances,
+        ),
+        scores=scores,
+        network=network,
+        end_to_end=end_to_end,
+    )
+
+
+def _fed(size: Size) -> str:
+    return "mmdet" if size is None else f"mmdet, fed {size[0]}x{size[1]}"
 
 
 def _entry(
     written: WrittenExport,
     name: str,
-    exported: ExportedDetector,
+    exported: _MeasuredFile,
     measured: _Measurements,
     request: ExportRequest,
 ) -> ExportedFormat:
     outputs, detections = measured.outputs.get(name), measured.detections[name]
-    metrics = dict(measured.scores.get(name, {}))
+    metrics = measured.scores.get(name, {})
     reference = measured.scores.get(PYTORCH, {})
     if fixed_size(exported) is not None:
         reference = measured.scores.get(PYTORCH_PADDED, reference)
     failures = list(
         broken_tolerances(request.tolerances, outputs, detections, metrics, reference)
     )
+    failures += [exported.problem] if exported.problem else []
     divergence = None
     if failures and outputs is not None:
         image = exported.network_input(request.pictures[0])
@@ -210,7 +269,7 @@ def _entry(
 def find_divergence(
     graph: DetectionGraph,
     description: Description,
-    one: ExportFormat,
+    exporter: ExportFormat,
     image: np.ndarray,
 ) -> Divergence | None:
     """Find the first layer that a format computes otherwise than PyTorch.
@@ -218,7 +277,7 @@ def find_divergence(
     Args:
         graph: The detector in PyTorch.
         description: Its description.
-        one: The format, one without NMS.
+        exporter: The format, one without NMS.
         image: The network's input that showed the difference.
     """
     example = torch.from_numpy(image)
@@ -228,27 +287,12 @@ def find_divergence(
 
     def run(probed: ProbedGraph, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"probes{one.suffix}"
-            one.write(ExportJob(probed, sized, path))
+            path = Path(folder) / f"probes{exporter.suffix}"
+            exporter.write(ExportJob(probed, sized, path))
             model = open_model(path, openers=OPENERS)
             return model.run({fed.name: image}, names)
 
     return first_divergence(graph, example, run)
-
-
-def _scores(
-    detectors: Mapping[str, Any], request: ExportRequest
-) -> dict[str, dict[str, float]]:
-    line, total = StatusLine(), len(request.labelled)
-
-    def show(name: str, done: int) -> None:
-        if line.is_due() or done == total:
-            line.show(f"COCO scores, {name}: {done}/{total} pictures")
-
-    try:
-        return scores_of_all(detectors, request.labelled, show)
-    finally:
-        line.clear()
 
 
 def _installed_versions() -> Iterator[tuple[str, str]]:

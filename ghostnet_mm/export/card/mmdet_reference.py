@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from ghostnet_runtime import Detections
 from mmcv.transforms import Compose, Pad, Resize
 from mmdet.models.data_preprocessors import BatchFixedSizePad
 from torch import nn
@@ -35,7 +37,7 @@ def resized_detector(
     """
     if size is None:
         return detector
-    if not any(isinstance(one, Resize) for one in detector.pipeline.transforms):
+    if not any(isinstance(step, Resize) for step in detector.pipeline.transforms):
         raise OptionError(
             "This config leaves pictures as large as they are, so that there is no "
             "--size to change; use --dynamic-size with --formats onnx openvino."
@@ -66,9 +68,20 @@ def reference_detector(
     if size is None:
         return detector
     model = _with_own_preprocessor(detector.model)
-    _pad_batches(model.data_preprocessor, size)
-    steps = [_step_for_size(one, size) for one in detector.pipeline.transforms]
+    _pad_batches(model.get_submodule("data_preprocessor"), size)
+    steps = [_step_for_size(step, size) for step in detector.pipeline.transforms]
     return replace(detector, model=model, pipeline=Compose(steps))
+
+
+def objects_of(detector: TrainedDetector) -> Callable[[np.ndarray], Detections]:
+    """Return what detects with a detector that finds objects, not a panoptic map."""
+
+    def detect(pixels: np.ndarray) -> Detections:
+        found = detector.detect(pixels)
+        assert isinstance(found, Detections)
+        return found
+
+    return detect
 
 
 class StableSorts(TorchFunctionMode):
@@ -112,17 +125,18 @@ class FittingResize:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Resize the picture ``results["img"]``."""
         height, width = results["img"].shape[:2]
-        return (self.upright if height > width else self.lying)(results)
+        resize: Step = self.upright if height > width else self.lying
+        return resize(results)
 
 
 def _step_for_size(step: Step, size: tuple[int, int]) -> Step:
     if isinstance(step, Resize) and step.keep_ratio and step.scale:
         return FittingResize(step, size)
     if isinstance(step, Pad) and (step.size or step.pad_to_square):
-        width_and_height = size[::-1]
-        return type(step)(
-            size=width_and_height, pad_val=step.pad_val, padding_mode=step.padding_mode
+        pad: Step = type(step)(
+            size=size[::-1], pad_val=step.pad_val, padding_mode=step.padding_mode
         )
+        return pad
     return step
 
 

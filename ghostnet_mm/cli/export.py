@@ -1,12 +1,17 @@
 """``ghostnet export``: export a trained detector for phones and CPUs, with proof."""
 
 import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .detector_options import (
     add_deployment_options,
     add_detector_options,
     check_deployment_options,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DESCRIPTION = """\
 Write a trained detector as files for phones and CPUs, run every file through its own
@@ -122,12 +127,12 @@ def run(arguments: argparse.Namespace) -> None:
         device="cpu",
     )
     labelled = None
+    pictures: Iterator[np.ndarray] = iter(())
     if arguments.data_root is not None:
         labelled = labelled_pictures(detector.model.cfg, arguments.limit)
-    if arguments.images is not None:
-        pictures = (one.pixels for one in open_source(arguments.images))
-    else:
         pictures = labelled.read()
+    if arguments.images is not None:
+        pictures = (picture.pixels for picture in open_source(arguments.images))
     name = arguments.name or config_name(arguments.config)
     out_dir = arguments.out or Path(arguments.checkpoint).parent / "deploy"
     card = export_detector(

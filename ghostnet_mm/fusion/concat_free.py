@@ -9,6 +9,7 @@ are the same numbers, without a copy of the widest map of the block.
 
 import copy
 from collections.abc import Collection
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from ..layers.ghost_module import join_and_trim
 from ..layers.reparam_conv import FUSABLE_CONVS
 from ..layers.squeeze_excite import SqueezeExcite
 
-SPLITTABLE_BLOCKS = (GhostBottleneck, ReparamGhostBottleneck)
+GhostBlock = GhostBottleneck | ReparamGhostBottleneck
 
 
 @torch.no_grad()
@@ -61,19 +62,24 @@ def _with_weights(
     made = nn.Conv2d(
         in_channels,
         len(weight),
-        conv.kernel_size,
-        stride=conv.stride,
-        padding=conv.padding,
-        dilation=conv.dilation,
+        _pair(conv.kernel_size),
+        stride=_pair(conv.stride),
+        padding=conv.padding if isinstance(conv.padding, str) else _pair(conv.padding),
+        dilation=_pair(conv.dilation),
         groups=in_channels if conv.groups > 1 else 1,
         bias=bias is not None,
         device=weight.device,
         dtype=weight.dtype,
     )
     made.weight.copy_(weight)
-    if bias is not None:
+    if bias is not None and made.bias is not None:
         made.bias.copy_(bias)
     return made.train(conv.training)
+
+
+def _pair(sides: tuple[int, ...]) -> tuple[int, int]:
+    height, width = sides
+    return height, width
 
 
 class HalvedAttention(nn.Module):
@@ -139,14 +145,16 @@ class ConcatFreeBottleneck(nn.Module):
             :func:`can_split` accepts; it is not changed.
     """
 
-    def __init__(self, block: nn.Module):
+    def __init__(self, block: GhostBlock):
         super().__init__()
         block = copy.deepcopy(block)
         ghost1, ghost2 = block.ghost1, block.ghost2
         sizes = _half_sizes(block)
         self.primary_conv = ghost1.primary_conv
         self.cheap_operation = ghost1.cheap_operation
-        self.attention = self.conv_dw = self.se = None
+        self.attention: HalvedAttention | None = None
+        self.conv_dw: nn.ModuleList | None = None
+        self.se: HalvedSqueezeExcite | None = None
         if ghost1.short_conv is not None:
             self.attention = HalvedAttention(ghost1.short_conv, sizes)
         depthwise = getattr(block, "conv_dw", None)
@@ -156,7 +164,7 @@ class ConcatFreeBottleneck(nn.Module):
             )
         if block.se is not None:
             self.se = HalvedSqueezeExcite(block.se, sizes)
-        project, *after = ghost2.primary_conv
+        project = cast(nn.Conv2d, ghost2.primary_conv[0])
         first, second = _slices(sizes)
         self.project = nn.ModuleList(
             [
@@ -164,7 +172,7 @@ class ConcatFreeBottleneck(nn.Module):
                 _part_of_inputs(project, second, bias=False),
             ]
         )
-        self.after_project = nn.Sequential(*after)
+        self.after_project = nn.Sequential(*ghost2.primary_conv[1:])
         self.project_cheap_operation = ghost2.cheap_operation
         self.out_channels = ghost2.out_channels
         self.shortcut = block.shortcut
@@ -190,9 +198,12 @@ class ConcatFreeBottleneck(nn.Module):
         return out
 
 
-def _half_sizes(block: nn.Module) -> tuple[int, int]:
-    ghost1 = block.ghost1
-    return ghost1.primary_conv[0].out_channels, ghost1.cheap_operation[0].out_channels
+def _half_sizes(block: GhostBlock) -> tuple[int, int]:
+    primary, cheap = (
+        cast(nn.Conv2d, layers[0]).out_channels
+        for layers in (block.ghost1.primary_conv, block.ghost1.cheap_operation)
+    )
+    return primary, cheap
 
 
 def _slices(sizes: tuple[int, int]) -> tuple[slice, slice]:
@@ -200,7 +211,7 @@ def _slices(sizes: tuple[int, int]) -> tuple[slice, slice]:
     return slice(0, first), slice(first, first + second)
 
 
-def can_split(block: nn.Module) -> bool:
+def can_split(block: nn.Module) -> TypeGuard[GhostBlock]:
     """Whether a module is a Ghost bottleneck that can do without its concatenation.
 
     Where the channels are no multiple of the ratio, the joined map is trimmed, and the
@@ -210,10 +221,10 @@ def can_split(block: nn.Module) -> bool:
         OptionError: The bottleneck is not in deploy form, or has norms that look at
             more than one channel.
     """
-    if not isinstance(block, SPLITTABLE_BLOCKS):
+    if not isinstance(block, GhostBlock):
         return False
     fused = getattr(block, "deploy", True)
-    norms = [one for one in block.modules() if _is_norm(one)]
+    norms = [module for module in block.modules() if _is_norm(module)]
     if norms or not fused:
         kind = type(norms[0]).__name__ if norms else "training branches"
         raise OptionError(
@@ -227,13 +238,13 @@ def _is_norm(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) or "Norm" in type(module).__name__
 
 
-def splittable_blocks(model: nn.Module) -> dict[str, nn.Module]:
+def splittable_blocks(model: nn.Module) -> dict[str, GhostBlock]:
     """Return the bottlenecks that :func:`concat_free` rewrites, by name, in order.
 
     Raises:
         OptionError: The model is not in deploy form.
     """
-    return {name: one for name, one in model.named_modules() if can_split(one)}
+    return {name: block for name, block in model.named_modules() if can_split(block)}
 
 
 def concat_free(deployed: nn.Module, only: Collection[str] | None = None) -> nn.Module:
@@ -271,8 +282,9 @@ def concat_free(deployed: nn.Module, only: Collection[str] | None = None) -> nn.
             f"{', '.join(names)}."
         )
     model = copy.deepcopy(deployed)
+    blocks = splittable_blocks(model)
     for name in names if only is None else only:
         parent, _, last = name.rpartition(".")
-        block = model.get_submodule(name)
-        setattr(model.get_submodule(parent), last, ConcatFreeBottleneck(block))
+        rewritten = ConcatFreeBottleneck(blocks[name])
+        setattr(model.get_submodule(parent), last, rewritten)
     return model

@@ -110,7 +110,7 @@ class _DataFlow(TorchFunctionMode):
             self.sources.setdefault(module, []).append(
                 self._source(module, inputs, output, calls)
             )
-        else:
+        elif isinstance(module, _ConvNd):
             made = _ConvOutput(module)
             self.outputs.setdefault(module, []).append(made)
             if _is_plain_convolution(module, output, calls):
@@ -140,8 +140,8 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, list | tuple):
-        for one in tree:
-            yield from _tensors(one)
+        for part in tree:
+            yield from _tensors(part)
     elif isinstance(tree, dict):
         yield from _tensors(list(tree.values()))
 
@@ -183,14 +183,15 @@ def find_conv_norm_pairs(
     finally:
         for handle in handles:
             handle.remove()
-    convs, left = {}, {}
+    convs: dict[_BatchNorm, list[_ConvNd]] = {}
+    left: dict[_BatchNorm, str] = {}
     for norm in observed:
         if not isinstance(norm, _BatchNorm):
             continue
         reason = _obstacle(norm, flow)
         if reason is None:
             # In order, each once.
-            convs[norm] = list(dict.fromkeys(flow.sources[norm]))
+            convs[norm] = list(dict.fromkeys(filter(None, flow.sources[norm])))
         else:
             left[norm] = reason
     return ConvNormPairs(convs, left, frozenset(flow.used))
@@ -202,8 +203,8 @@ def _obstacle(norm: _BatchNorm, flow: _DataFlow) -> str | None:
         return NO_STATISTICS
     if norm not in flow.sources:
         return NOT_RUN
-    sources = flow.sources[norm]
-    if None in sources:
+    sources = [conv for conv in flow.sources[norm] if conv is not None]
+    if len(sources) < len(flow.sources[norm]):
         return OTHER_INPUT
     for conv in sources:
         if any(made.readers != [norm] for made in flow.outputs[conv]):

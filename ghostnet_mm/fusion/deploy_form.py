@@ -55,8 +55,9 @@ def reparameterized(model: nn.Module) -> nn.Module:
     # mmdet's backbones return None from it.
     model.eval()
     for module in list(model.modules()):
-        if hasattr(module, "switch_to_deploy"):
-            module.switch_to_deploy()
+        switch_to_deploy = getattr(module, "switch_to_deploy", None)
+        if switch_to_deploy is not None:
+            switch_to_deploy()
     model.eval()
     return model
 
@@ -108,7 +109,8 @@ def deploy_form_and_report(
     names = {module: name for name, module in model.named_modules()}
     left = {names[norm]: reason for norm, reason in pairs.left.items() if norm in names}
     left.update(_other_norms(model))
-    folded, replaced = [], {}
+    folded: list[tuple[str, str]] = []
+    replaced: dict[nn.Module, nn.Module] = {}
     for norm, convs in pairs.convs.items():
         for conv in convs:
             _fold(conv, norm)
@@ -134,7 +136,7 @@ def _untie_modules(model: nn.Module) -> None:
             if not isinstance(child, _ConvNd):
                 continue
             if child in seen:
-                shared = {id(one): one for one in child.parameters()}
+                shared = {id(weight): weight for weight in child.parameters()}
                 parent._modules[name] = copy.deepcopy(child, shared)
             seen.add(child)
 
@@ -168,6 +170,9 @@ def _image_channels(model: BaseModel) -> int:
 @torch.no_grad()
 def _fold(conv: _ConvNd, norm: _BatchNorm) -> None:
     """Let a convolution compute what the norm makes of its output."""
+    # _obstacle saw to it.
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight.double()
@@ -218,13 +223,13 @@ def _remove_unused_parts(model: nn.Module, pairs: ConvNormPairs) -> list[str]:
         prefix = f"{parent_name}." if parent_name else ""
         for name, child in parent.named_children():
             parameters = list(child.parameters())
-            unused = not any(id(one) in pairs.used for one in parameters)
+            unused = not any(id(parameter) in pairs.used for parameter in parameters)
             if AUXILIARY_PART.match(name) and parameters and unused:
                 setattr(parent, name, None)
                 removed.append(f"{prefix}{name}")
         if LOSS_PART.search(parent_name):
-            for name, one in list(parent.named_parameters(recurse=False)):
-                if id(one) not in pairs.used:
+            for name, parameter in list(parent.named_parameters(recurse=False)):
+                if id(parameter) not in pairs.used:
                     setattr(parent, name, None)
                     removed.append(f"{prefix}{name}")
     return removed

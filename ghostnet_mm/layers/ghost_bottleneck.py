@@ -140,6 +140,9 @@ class GhostBottleneck(Bottleneck):
         style: How layers are built.
     """
 
+    ghost1: GhostModule
+    ghost2: GhostModule
+
     def __init__(self, shape: BottleneckShape, style: LayerStyle):
         ghost = partial(
             GhostModule,

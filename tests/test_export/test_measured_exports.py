@@ -1,12 +1,12 @@
 """A card is written whatever a file computes."""
 
 import numpy as np
-from ghostnet_mm.export.export_request import ExportRequest
 from support.random_detectors import build
 
-from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
+from ghostnet_mm.engine.inference.detection import picture_pipeline
 from ghostnet_mm.errors import DataError
 from ghostnet_mm.export.card.deploy_card import DeployCard
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.exported_detector import ExportedDetector
 from ghostnet_mm.export.exporting import export_detector
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return program.main(argv, lambda: _run_stack(run_package))
 
 
-def tool_main(tool: str) -> Callable[[Sequence[str] | None], int]:
+def tool_main(tool: str) -> Callable[..., int]:
     """Return the ``main`` of ``tools/<tool>.py``: a command under its older name."""
 
     def main(argv: Sequence[str] | None = None) -> int:

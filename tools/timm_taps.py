@@ -1,6 +1,7 @@
 """timm's Ghost models, stepped to the last block of each stride, for comparisons."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 from mmengine.model import BaseModule
@@ -48,7 +49,7 @@ class TimmTaps(BaseModule):
         norm_eval: bool = False,
     ):
         super().__init__()
-        net = timm.create_model(name, pretrained=False)
+        net: Any = timm.create_model(name, pretrained=False)
         self.groups = [LAST_GROUPS[index] for index in out_indices]
         self.norm_eval = norm_eval
         self.conv_stem, self.bn1, self.act1 = net.conv_stem, net.bn1, net.act1
@@ -78,6 +79,8 @@ def randomize_norms(model: nn.Module) -> nn.Module:
     """Give every batch norm statistics and weights that are far from the identity."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2.0)
             module.weight.data.uniform_(0.5, 1.5)

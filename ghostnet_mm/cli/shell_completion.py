@@ -25,11 +25,11 @@ def completion_script(shell: str) -> str:
     parser = argparse.ArgumentParser(prog="ghostnet")
     commands = parser.add_subparsers(dest="command")
     for command in COMMANDS:
-        one = commands.add_parser(command.name, help=command.summary)
-        command.module.add_arguments(one)
-        for action in one._actions:  # argparse has no public way to them
+        its_parser = commands.add_parser(command.name, help=command.summary)
+        command.module.add_arguments(its_parser)
+        for action in its_parser._actions:  # argparse has no public way to them
             _say_what_completes(action)
-    preamble = {"bash": _bash_names()}
+    preamble = _bash_names() if shell == "bash" else ""
     return shtab.complete(parser, shell=shell, preamble=preamble)
 
 
@@ -38,12 +38,13 @@ def _say_what_completes(action: argparse.Action) -> None:
     word = names[0] or action.dest
     if action.choices is not None or word is None:
         return
+    # shtab reads an attribute that argparse does not have.
     if word in FOLDERS:
-        action.complete = shtab.DIRECTORY
+        vars(action)["complete"] = shtab.DIRECTORY
     elif word in FILES:
-        action.complete = shtab.FILE
+        vars(action)["complete"] = shtab.FILE
     elif word == CONFIGS:
-        action.complete = dict(shtab.FILE, bash=NAMES_FUNCTION)
+        vars(action)["complete"] = dict(shtab.FILE, bash=NAMES_FUNCTION)
 
 
 def _bash_names() -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from support.random_detectors import build
 
-from ghostnet_mm.engine.inference.detection import picture_pipeline
+from ghostnet_mm.engine.inference.detection import TrainedDetector, picture_pipeline
 from ghostnet_mm.errors import DataError
 from ghostnet_mm.export.card.deploy_card import DeployCard
 from ghostnet_mm.export.card.export_request import ExportRequest

@@ -11,6 +11,8 @@ from mmengine.config import Config
 
 from ...shipped_configs import PACKAGE, shipped_config
 
+MARK = "knows_shipped_configs"
+
 
 def install_shipped_bases() -> None:
     """Let mmengine find this package's configs, wherever the config that asks lies.
@@ -18,7 +20,7 @@ def install_shipped_bases() -> None:
     Calling it again changes nothing.
     """
     original = Config._get_cfg_path
-    if getattr(original, "knows_shipped_configs", False):
+    if getattr(original, MARK, False):
         return
 
     @functools.wraps(original)
@@ -31,5 +33,5 @@ def install_shipped_bases() -> None:
         # No scope: the backbones are in mmdet's registry.
         return str(path), None
 
-    get_cfg_path.knows_shipped_configs = True
+    setattr(get_cfg_path, MARK, True)
     Config._get_cfg_path = staticmethod(get_cfg_path)

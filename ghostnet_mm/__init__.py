@@ -26,12 +26,13 @@ except ImportError as error:
         "`pip install ./runtime` in the project's folder."
     ) from error
 
-from .checkpoints import install_safe_loading  # noqa: E402
+from .checkpoints import install_safe_loading, install_whole_saving  # noqa: E402
 from .openmmlab_compat import repair_openmmlab  # noqa: E402
 
 # Both come before anything that imports mmdet's models or loads a file.
 repair_openmmlab()
 install_safe_loading()
+install_whole_saving()
 
 from . import backbones, dense_heads, engine, necks  # noqa: E402
 from .layers import ghost_batch_norm  # noqa: E402, F401

@@ -15,16 +15,16 @@ DIGITS := data/digits
 CONFIG := configs/retinanet_ghostnet_digits.py
 WORK_DIR := work_dirs/retinanet_ghostnet_digits
 
-.PHONY: quickstart test lint format install clean
+.PHONY: quickstart test lint format install dist clean
 
 install: $(PROJECT_DONE)
 
 $(REQUIREMENTS_DONE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "error: Python 3.10 or newer is needed; choose one with make PYTHON=python3.12" >&2; exit 2; }
-	@echo "Installing the pinned requirements into $(VENV) (a few minutes the first time)"
+	@echo "Installing the pinned requirements into $(VENV) (a minute or a few the first time)"
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt wheel
+	$(RUN) tools/install_requirements.py requirements.txt
 	@# Machines without a desktop may lack the libGL that opencv-python loads.
 	@$(RUN) -c 'import cv2' 2>/dev/null || { \
 		$(RUN) -m pip uninstall --quiet --yes opencv-python; \
@@ -39,6 +39,12 @@ $(PROJECT_DONE): $(REQUIREMENTS_DONE)
 	@rm -f $(VENV)/.project-*
 	@touch $@
 
+# Both wheels, to be installed together: see docs/releasing.md.
+dist: install
+	rm -rf dist build runtime/build
+	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./runtime
+	@ls -l dist
+
 quickstart: install
 	$(RUN) tools/make_digits_dataset.py $(DIGITS)
 	$(RUN) tools/train.py $(CONFIG) --data-root $(DIGITS)
@@ -47,6 +53,8 @@ quickstart: install
 lint: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
 
 test: lint
 	$(RUN) -m pytest

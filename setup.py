@@ -23,10 +23,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["ghostnet_mm", "ghostnet_mm.*"]),
-    package_data={"ghostnet_mm.reporting": ["templates/*.html"]},
+    # Beside the package, because it runs before it: see its docstring.
+    py_modules=["ghostnet_launcher"],
+    package_data={
+        "ghostnet_mm": ["py.typed", ".mim/configs/*", ".mim/configs/_base_/*"],
+        "ghostnet_mm.reporting": ["templates/*.html"],
+    },
+    entry_points={"console_scripts": ["ghostnet = ghostnet_launcher:main"]},
     install_requires=[
-        # In ./runtime: pip install ./runtime .
-        f"ghostnet-runtime=={read_version()}",
+        # And ghostnet-runtime, from ./runtime or its wheel. It is not named here: the
+        # name is not ours on any index, and whoever takes it there must not be run.
         "torch>=2.6",
         "torchvision>=0.21",
         "timm>=1.0.16",
@@ -39,6 +45,7 @@ setup(
         "scikit-learn>=1.3",
         "tabulate>=0.9",
         "jinja2>=3.1",
+        "shtab>=1.7",
         # mmengine 0.10 imports pkg_resources, which setuptools 81 removed.
         "setuptools<81",
     ],
@@ -73,6 +80,13 @@ setup(
         "litert": ["litert-torch==0.10.0", "ai-edge-litert"],
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
-        "test": ["pytest>=8", "pytest-xdist", "ruff"],
+        "test": [
+            "hypothesis",
+            "import-linter>=2.17",
+            "mypy>=2.4",
+            "pytest>=8",
+            "pytest-xdist",
+            "ruff",
+        ],
     },
 )

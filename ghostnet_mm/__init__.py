@@ -6,6 +6,8 @@ registers the backbones, hooks and the rest in mmdet's registries.
 
 import warnings
 
+from .version import __version__
+
 # mmengine 0.10 imports pkg_resources at every turn; setuptools is pinned for it.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
@@ -14,17 +16,25 @@ try:
     import mmengine  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "ghostnet_mm needs mmdet, mmengine and mmcv: run "
-        "`pip install -r requirements.txt`, or `pip install 'ghostnet_mm[mm]'`."
+        "ghostnet_mm needs mmdet, mmengine and mmcv: run `pip install -r "
+        "requirements.txt` in the project's folder, or install the wheel with its "
+        "extra [mm]."
     ) from error
 
 try:
     from ghostnet_runtime import picture_results  # noqa: F401
+    from ghostnet_runtime.version import __version__ as runtime_version
 except ImportError as error:
     raise ImportError(
         "ghostnet_mm needs the ghostnet_runtime that comes with it: run "
-        "`pip install ./runtime` in the project's folder."
+        "`pip install ./runtime` in the project's folder, or install its wheel."
     ) from error
+
+if runtime_version != __version__:
+    raise ImportError(
+        f"ghostnet_mm {__version__} needs ghostnet_runtime {__version__}, and "
+        f"{runtime_version} is installed: install the two that were made together."
+    )
 
 from .checkpoints import install_safe_loading, install_whole_saving  # noqa: E402
 from .openmmlab_compat import repair_openmmlab  # noqa: E402
@@ -35,10 +45,11 @@ install_safe_loading()
 install_whole_saving()
 
 from . import backbones, dense_heads, engine, necks  # noqa: E402
+from .configuration.files.shipped_bases import install_shipped_bases  # noqa: E402
 from .layers import ghost_batch_norm  # noqa: E402, F401
 from .openmmlab_compat.dense_head_predictions import repair_dense_head_predictions  # noqa: E402
-from .version import __version__  # noqa: E402
 
 repair_dense_head_predictions()
+install_shipped_bases()
 
 __all__ = ["__version__", "backbones", "dense_heads", "engine", "necks"]

@@ -1,12 +1,14 @@
 """Fixtures and helpers that several test folders share."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 # Two test processes and their children share the cores; threads would only wait for
 # each other. Set before torch is imported anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import mmengine.config.utils
 import pytest
 import torch
 from mmengine.registry import DefaultScope
@@ -36,6 +38,23 @@ def coco_subset() -> Path:
     if not (folder / "annotations" / "instances_val2017.json").is_file():
         pytest.skip("set GHOSTNET_MM_COCO_SUBSET to a folder of COCO images")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _metafiles_are_parsed_once():
+    """Spare mmengine a hundred YAML files for every config with an ``mmdet::`` base."""
+    with pytest.MonkeyPatch.context() as patch:
+        load = mmengine.config.utils.load
+        patch.setattr(mmengine.config.utils, "load", cache(load))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _all_of_mmdet_is_registered():
+    """As every tool does; importing a model registers that one alone."""
+    from mmdet.utils import register_all_modules
+
+    register_all_modules()
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 DESCRIPTION = """\
 Time the eval forward pass of each backbone, and the training step (forward, loss,
@@ -15,8 +16,10 @@ examples:
   python tools/benchmark_against_timm.py
   python tools/benchmark_against_timm.py --size 320 --rounds 20 --only training"""
 CONFIG = "configs/retinanet_ghostnet_coco.py"
-EVAL_VARIANTS = ("ghostnet_050", "ghostnet_100", "ghostnet_130")
-EVAL_VARIANTS += ("ghostnetv2_100", "ghostnetv3_100")
+EVAL_VARIANTS = (
+    *("ghostnet_050", "ghostnet_100", "ghostnet_130"),
+    *("ghostnetv2_100", "ghostnetv3_100"),
+)
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,30 +39,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def alternate(
     ours: Callable[[], object], theirs: Callable[[], object], rounds: int
 ) -> tuple[float, float, float]:
-    """Return the median seconds of both sides and the median of their ratios."""
-    import statistics
-    import time
+    """Return the median milliseconds of both sides and the median of their ratios."""
+    from statistics import median
 
-    def seconds(work: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
+    from ghostnet_mm.measuring.latency import alternating_times, paired_ratios
 
-    for _ in range(3):
-        ours()
-        theirs()
-    pairs = []
-    for index in range(rounds):
-        # Whoever runs second finds warmer caches: take turns.
-        if index % 2:
-            second = seconds(theirs)
-            pairs.append((seconds(ours), second))
-        else:
-            first = seconds(ours)
-            pairs.append((first, seconds(theirs)))
-    medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
-    ratio = statistics.median(theirs / ours for ours, theirs in pairs)
-    return medians[0], medians[1], ratio
+    # Each is settled before it is timed: whoever runs second finds no warmer caches.
+    times = alternating_times(dict(ours=ours, theirs=theirs), rounds, settling=1)
+    ratio, *_ = paired_ratios(times["theirs"], times["ours"])
+    return median(times["ours"]), median(times["theirs"]), ratio
 
 
 def benchmark_eval(arguments: argparse.Namespace) -> None:
@@ -68,10 +56,11 @@ def benchmark_eval(arguments: argparse.Namespace) -> None:
     from mmdet.registry import MODELS
     from timm_taps import VARIANTS, TimmTaps, randomize_norms
 
+    from ghostnet_mm.reporting.tables import Table
+
     print(f"eval forward, 1 image of {arguments.size} px, {arguments.rounds} rounds")
-    print("| backbone       | ours (ms) | timm (ms) | ratio |")
-    print("|----------------|----------:|----------:|------:|")
     image = torch.randn(1, 3, arguments.size, arguments.size)
+    rows = []
     for name, family, width in VARIANTS:
         if name not in EVAL_VARIANTS:
             continue
@@ -79,11 +68,13 @@ def benchmark_eval(arguments: argparse.Namespace) -> None:
         ours = MODELS.build(dict(type=family, widen_factor=width)).eval()
         ours.load_state_dict(theirs.state_dict())
         with torch.no_grad():
-            row = alternate(
-                lambda m=ours: m(image), lambda m=theirs: m(image), arguments.rounds
+            found = alternate(
+                partial(ours, image), partial(theirs, image), arguments.rounds
             )
-        cells = f"{row[0] * 1e3:9.2f} | {row[1] * 1e3:9.2f} | {row[2]:5.2f}"
-        print(f"| {name:14} | {cells} |", flush=True)
+        rows.append((name, *(f"{number:.2f}" for number in found)))
+        print(f"timed {name}", file=sys.stderr)
+    columns = ("backbone", "ours (ms)", "timm (ms)", "ratio")
+    print(Table.of(columns, rows).markdown())
 
 
 def training_step(backbone_name: str | None, arguments: argparse.Namespace) -> Callable:
@@ -136,31 +127,29 @@ def peak_bytes(step: Callable[[], object]) -> int:
 
 def benchmark_training(arguments: argparse.Namespace) -> None:
     """Print the table of the training step."""
+    from ghostnet_mm.reporting.tables import Table
+
     ours = training_step(None, arguments)
     theirs = training_step("ghostnet_100", arguments)
-    row = alternate(ours, theirs, arguments.rounds)
+    *times, ratio = alternate(ours, theirs, arguments.rounds)
+    speeds = (f"{arguments.batch_size * 1e3 / time:.2f}" for time in times)
     memory = peak_bytes(ours), peak_bytes(theirs)
-    images = arguments.batch_size
+    megabytes = (f"{held / 1e6:.0f}" for held in memory)
     print(
-        f"training step of {CONFIG}, {images} images of {arguments.size} px, "
-        f"{arguments.rounds} rounds"
+        f"training step of {CONFIG}, {arguments.batch_size} images of "
+        f"{arguments.size} px, {arguments.rounds} rounds"
     )
-    print("|                  |  ours |  timm | ratio |")
-    print("|------------------|------:|------:|------:|")
-    print(
-        f"| images/s         | {images / row[0]:5.2f} | {images / row[1]:5.2f} "
-        f"| {row[2]:5.2f} |"
-    )
-    print(
-        f"| peak memory (MB) | {memory[0] / 1e6:5.0f} | {memory[1] / 1e6:5.0f} "
-        f"| {memory[1] / memory[0]:5.2f} |"
-    )
+    rows = [
+        ("images/s", *speeds, f"{ratio:.2f}"),
+        ("peak memory (MB)", *megabytes, f"{memory[1] / memory[0]:.2f}"),
+    ]
+    print(Table.of(("", "ours", "timm", "ratio"), rows).markdown())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables and return the exit status."""
     arguments = parse_arguments(argv)
-    from installation import exit_unless_installed
+    from door import exit_unless_installed
 
     exit_unless_installed()
     import timm

@@ -49,7 +49,12 @@ def build(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.errors import DataError, OptionError
     from ghostnet_mm.measuring.latency import alternating_medians
     from ghostnet_mm.measuring.machine import describe_machine
-    from ghostnet_mm.model_zoo import is_stale, read_metafile, refresh, write_metafile
+    from ghostnet_mm.model_zoo import (
+        read_metafile,
+        refresh,
+        stale_documents,
+        write_metafile,
+    )
     from ghostnet_mm.model_zoo.measuring import count, latency_pass
     from ghostnet_mm.model_zoo.metafile import configs_without_entry
 
@@ -60,13 +65,14 @@ def build(arguments: argparse.Namespace) -> None:
             f"configs/metafile.yml and configs/ differ in {', '.join(missing)}; add or "
             f"remove the entry."
         )
-    names = arguments.only or [one["Name"] for one in metafile.models]
-    unknown = sorted(set(names) - {one["Name"] for one in metafile.models})
+    names = [entry["Name"] for entry in metafile.models]
+    unknown = sorted(set(arguments.only or ()) - set(names))
     if unknown:
         raise OptionError(f"--only names {', '.join(unknown)}, which is no entry.")
-    chosen = [one for one in metafile.models if one["Name"] in names]
+    only = arguments.only or names
+    chosen = [entry for entry in metafile.models if entry["Name"] in only]
     if arguments.check:
-        stale = is_stale(metafile, arguments.root)
+        stale = stale_documents(metafile, arguments.root)
         if stale:
             raise DataError(
                 f"The table of {' and '.join(stale)} is stale; run "
@@ -78,6 +84,7 @@ def build(arguments: argparse.Namespace) -> None:
         for index, entry in enumerate(chosen):
             parameters, macs = count(entry, arguments.root)
             entry["Metadata"].update(Parameters=parameters, MACs=macs)
+            write_metafile(metafile, arguments.root)  # an interruption costs little
             print(
                 f"[{index + 1}/{len(chosen)}] {entry['Name']}: "
                 f"{parameters / 1e6:.2f} M parameters, {macs / 1e9:.3f} GMACs"
@@ -88,15 +95,14 @@ def build(arguments: argparse.Namespace) -> None:
             describe_machine(),
         ):
             raise OptionError("The other entries were timed on another machine.")
-        passes = {}
-        for entry in chosen:
-            passes[entry["Name"]] = latency_pass(entry, arguments.root)
+        passes = {
+            entry["Name"]: latency_pass(entry, arguments.root) for entry in chosen
+        }
         medians = alternating_medians(passes, arguments.rounds)
         for entry in chosen:
             entry["Metadata"]["CPU Latency (ms)"] = round(medians[entry["Name"]], 1)
             print(f"{entry['Name']}: {medians[entry['Name']]:.1f} ms")
         metafile.machine = describe_machine()
-    if arguments.measure or arguments.latency:
         write_metafile(metafile, arguments.root)
     changed = refresh(metafile, arguments.root)
     print(f"rewritten: {', '.join(changed) or 'nothing, all was up to date'}")
@@ -105,7 +111,7 @@ def build(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit status."""
     arguments = parse_arguments(argv)  # before the slow imports: --help is instant
-    from installation import exit_unless_installed
+    from door import exit_unless_installed
 
     exit_unless_installed()
     from ghostnet_mm.configuration.command_line import run_tool

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 DESCRIPTION = """\
 Load timm's randomly initialized weights, with randomized norm statistics, into our
@@ -30,7 +31,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
     arguments = parse_arguments(argv)
-    from installation import exit_unless_installed
+    from door import exit_unless_installed
 
     exit_unless_installed()
     import torch
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import ghostnet_mm  # noqa: F401
     from ghostnet_mm.measuring.complexity import measure_complexity
+    from ghostnet_mm.reporting.tables import Table
 
     torch.manual_seed(0)
     # Ours works in channels-last on the CPU; in another layout timm's convolutions run
@@ -46,13 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     image = torch.randn(2, 3, arguments.size, arguments.size)
     image = image.contiguous(memory_format=torch.channels_last)
     small = torch.zeros(1, 3, 224, 224, device="meta")
-    print(
-        "| variant         | stride 4 | stride 8 | stride 16 | stride 32 "
-        "| params    | MACs at 224 px (M) |\n"
-        "|-----------------|---------:|---------:|----------:|----------:"
-        "|----------:|-------------------:|"
-    )
-    worst = 0.0
+    rows, worst = [], 0.0
     for name, family, width in VARIANTS:
         theirs = randomize_norms(TimmTaps(name)).eval()
         ours = MODELS.build(dict(type=family, widen_factor=width)).eval()
@@ -61,17 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             pairs = zip(ours(image), theirs(image), strict=True)
             differences = [float((a - b).abs().max()) for a, b in pairs]
         worst = max(worst, *differences)
-        on_meta = ours.to("meta")
-        total = measure_complexity(on_meta, lambda m=on_meta: m(small), {})[-1]
-        cells = " | ".join(
-            f"{value:{size}.1e}"
-            for value, size in zip(differences, (8, 8, 9, 9), strict=True)
-        )
-        print(
-            f"| {name:15} | {cells} | {total.parameters:9,} "
-            f"| {total.macs / 1e6:18.2f} |",
-            flush=True,
-        )
+        total = measure_complexity(ours.to("meta"), partial(ours, small), {})[-1]
+        costs = f"{total.parameters:,}", f"{total.macs / 1e6:.2f}"
+        rows.append((name, *(f"{gap:.1e}" for gap in differences), *costs))
+        print(f"compared {name}", file=sys.stderr)
+    strides = (f"stride {stride}" for stride in (4, 8, 16, 32))
+    columns = ("variant", *strides, "params", "MACs at 224 px (M)")
+    print(Table.of(columns, rows).markdown())
     verdict = "within" if worst <= arguments.tolerance else "ABOVE"
     print(f"largest difference {worst:.1e}, {verdict} {arguments.tolerance:.0e}")
     return 0 if worst <= arguments.tolerance else 1

@@ -1,6 +1,6 @@
 """Timing detectors side by side: configs, checkpoints and exported files."""
 
-from .candidates import Candidate, parse_candidate
+from .candidates import BenchmarkCandidate
 from .measuring import Benchmark, run_benchmark
 from .pictures import load_pictures
 from .report import write_benchmark
@@ -9,11 +9,10 @@ from .settings import BenchmarkSettings
 
 __all__ = [
     "Benchmark",
+    "BenchmarkCandidate",
     "BenchmarkSettings",
-    "Candidate",
     "collect_scores",
     "load_pictures",
-    "parse_candidate",
     "run_benchmark",
     "write_benchmark",
 ]

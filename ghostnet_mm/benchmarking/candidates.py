@@ -1,5 +1,7 @@
 """What is timed: a label, a file, and how it is run."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configuration.files.reading import SUFFIXES as CONFIG_SUFFIXES
+from ..configuration.files.reading import named_config
 from ..configuration.options import parse_assignments
 from ..errors import OptionError
 
@@ -21,7 +24,7 @@ FORMS = (EAGER, DEPLOYED)
 
 
 @dataclass(frozen=True)
-class Candidate:
+class BenchmarkCandidate:
     """One detector of a benchmark.
 
     Attributes:
@@ -38,6 +41,37 @@ class Candidate:
     checkpoint: str | None = None
     form: str = EAGER
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> BenchmarkCandidate:
+        """Read ``[LABEL=]FILE [checkpoint=FILE] [form=deploy] [KEY=VALUE ...]``.
+
+        Raises:
+            OptionError: There is no file, it is of no known kind, or what follows does
+                not fit it.
+        """
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise OptionError(f"The quotes of {text!r} do not match.") from error
+        if not words:
+            raise OptionError(
+                "A candidate is empty; give [LABEL=]FILE [KEY=VALUE ...]."
+            )
+        label, equals, path = words[0].partition("=")
+        path = named_config(path if equals else words[0])
+        if not equals:
+            label = Path(path).stem
+        if not label or not path:
+            raise OptionError(f"{words[0]!r} is not LABEL=FILE.")
+        settings = parse_assignments(words[1:]) if words[1:] else {}
+        checkpoint = settings.pop("checkpoint", None)
+        form = str(settings.pop("form", EAGER))
+        candidate = cls(
+            label, path, None if checkpoint is None else str(checkpoint), form, settings
+        )
+        _check(candidate)
+        return candidate
 
     @property
     def is_config(self) -> bool:
@@ -62,35 +96,7 @@ class Candidate:
         return "torch, fused" if self.form == DEPLOYED else "torch, eager"
 
 
-def parse_candidate(text: str) -> Candidate:
-    """Read ``[LABEL=]FILE [checkpoint=FILE] [form=deploy] [KEY=VALUE ...]``.
-
-    Raises:
-        OptionError: There is no file, it is of no known kind, or what follows does not
-            fit it.
-    """
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise OptionError(f"The quotes of {text!r} do not match.") from error
-    if not words:
-        raise OptionError("A candidate is empty; give [LABEL=]FILE [KEY=VALUE ...].")
-    label, equals, path = words[0].partition("=")
-    if not equals:
-        label, path = Path(words[0]).stem, words[0]
-    if not label or not path:
-        raise OptionError(f"{words[0]!r} is not LABEL=FILE.")
-    settings = parse_assignments(words[1:]) if words[1:] else {}
-    checkpoint = settings.pop("checkpoint", None)
-    form = str(settings.pop("form", EAGER))
-    candidate = Candidate(
-        label, path, None if checkpoint is None else str(checkpoint), form, settings
-    )
-    _check(candidate)
-    return candidate
-
-
-def _check(candidate: Candidate) -> None:
+def _check(candidate: BenchmarkCandidate) -> None:
     path, suffix = candidate.path, Path(candidate.path).suffix
     if suffix not in CONFIG_SUFFIXES + CHECKPOINT_SUFFIXES + EXPORT_SUFFIXES:
         raise OptionError(
@@ -117,13 +123,13 @@ def _check(candidate: Candidate) -> None:
         )
 
 
-def refuse_doubles(candidates: Sequence[Candidate]) -> None:
+def refuse_equal_labels(candidates: Sequence[BenchmarkCandidate]) -> None:
     """Refuse candidates that the table could not tell apart.
 
     Raises:
         OptionError: Two labels are the same.
     """
-    labels = [one.label for one in candidates]
+    labels = [candidate.label for candidate in candidates]
     doubles = sorted({label for label in labels if labels.count(label) > 1})
     if doubles:
         raise OptionError(

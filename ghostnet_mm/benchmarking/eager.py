@@ -3,21 +3,16 @@
 import contextlib
 import copy
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from mmdet.models.detectors.single_stage_instance_seg import (
-    SingleStageInstanceSegmentor,
-)
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.structures import InstanceData
-from torch import nn
+from mmengine.model import BaseModel
 
 from ..configuration import Options, load_config
 from ..configuration.data.input_size import set_test_size
@@ -25,8 +20,12 @@ from ..configuration.model.task_scopes import DETECTION, scope_of
 from ..engine.inference.detection import load_detector, picture_pipeline
 from ..errors import OptionError
 from ..fusion.deploy_form import deploy_form
-from ..measuring.detector_complexity import model_channels, test_size
-from .candidates import DEPLOYED, Candidate
+from ..measuring.detector_complexity import (
+    model_channels,
+    network_pass_on,
+    test_size,
+)
+from .candidates import DEPLOYED, BenchmarkCandidate
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class EagerDetector:
         size: Height and width of the network's input in pixels.
     """
 
-    model: nn.Module
+    model: BaseModel
     cfg: Config
     size: tuple[int, int]
 
@@ -50,7 +49,9 @@ class EagerDetector:
 
 
 def load_eager(
-    candidate: Candidate, size: Sequence[int] | None = None, device: str = "cpu"
+    candidate: BenchmarkCandidate,
+    size: Sequence[int] | None = None,
+    device: str = "cpu",
 ) -> EagerDetector:
     """Build or load what a candidate that is not exported describes.
 
@@ -67,24 +68,27 @@ def load_eager(
     with contextlib.redirect_stdout(io.StringIO()):  # what a config says when changed
         model, cfg = _model_and_config(candidate, device)
     if candidate.form == DEPLOYED:
-        model = fused(model)
-    if size is not None:
-        height, width = size
-        if min(height, width) < 1:
-            raise OptionError(f"--size {height} {width} is not possible: give pixels.")
-        set_test_size(cfg, (height, width))
-    return EagerDetector(model, cfg, tuple(size) if size else test_size(cfg))
+        model = deploy_form(model)
+    if size is None:
+        return EagerDetector(model, cfg, test_size(cfg))
+    height, width = size
+    if min(height, width) < 1:
+        raise OptionError(f"--size {height} {width} is not possible: give pixels.")
+    set_test_size(cfg, (height, width))
+    return EagerDetector(model, cfg, (height, width))
 
 
-def _model_and_config(candidate: Candidate, device: str) -> tuple[nn.Module, Config]:
-    config = candidate.path if candidate.is_config else None
-    checkpoint = candidate.checkpoint if candidate.is_config else candidate.path
+def _model_and_config(
+    candidate: BenchmarkCandidate, device: str
+) -> tuple[BaseModel, Config]:
     options = Options(cfg_options=candidate.cfg_options)
-    if checkpoint is not None:
-        model = load_detector(checkpoint, config, options, device).model
+    weights = candidate.checkpoint if candidate.is_config else candidate.path
+    if weights is not None:
+        config = candidate.path if candidate.is_config else None
+        model: BaseModel = load_detector(weights, config, options, device).model
         return model, model.cfg
-    options = Options(cfg_options=candidate.cfg_options, backbone_weights="none")
-    cfg = load_config(config, options, training=False)
+    options = replace(options, backbone_weights="none")
+    cfg = load_config(candidate.path, options, training=False)
     model = MODELS.build(copy.deepcopy(cfg.model))
     try:
         model.to(device)
@@ -93,11 +97,6 @@ def _model_and_config(candidate: Candidate, device: str) -> tuple[nn.Module, Con
     model.eval()
     model.cfg = cfg
     return model, cfg
-
-
-def fused(model: nn.Module) -> nn.Module:
-    """Return the deploy form of a model: a fused copy."""
-    return deploy_form(model)
 
 
 def network_run(
@@ -112,25 +111,12 @@ def network_run(
         detector: The model.
         pictures: The batch, (H, W, 3) uint8 BGR each.
     """
-    model, device = detector.model, detector.device
-    channels = model_channels(detector.cfg)
-    images = torch.stack(
-        [_normalized(one, detector.size, channels) for one in pictures]
-    ).to(device)
-    shapes = ("img_shape", "ori_shape", "batch_input_shape", "pad_shape")
-    meta = dict.fromkeys(shapes, detector.size)
-    # CenterNet's test pipeline pads on all sides.
-    meta.update(scale_factor=(1.0, 1.0), border=np.zeros(4))
-    samples = [DetDataSample(metainfo=meta) for _ in pictures]
-    for sample in samples:
-        sample.gt_instances = InstanceData()
-    # mmdet runs the bare network of these only with ground truth, and twice.
-    whole = isinstance(model, SingleStageInstanceSegmentor) and model.with_bbox
-    mode = "predict" if whole else "tensor"
+    channels, device = model_channels(detector.cfg), detector.device
+    images = [_normalized(picture, detector.size, channels) for picture in pictures]
+    forward = network_pass_on(detector.model, torch.stack(images).to(device))
 
     def run() -> object:
-        with torch.no_grad():
-            output = model(images, samples, mode=mode)
+        output = forward()
         _wait_for(device)
         return output
 
@@ -153,35 +139,15 @@ def end_to_end_run(
     model, pipeline = detector.model, picture_pipeline(detector.cfg)
 
     def run(pictures: Sequence[np.ndarray]) -> list[Any]:
-        packed = [pipeline(dict(img=one, img_id=0)) for one in pictures]
-        batch = {
-            key: [one[key] for one in packed] for key in ("inputs", "data_samples")
-        }
+        packed = [pipeline(dict(img=picture, img_id=0)) for picture in pictures]
+        keys = ("inputs", "data_samples")
+        batch = {key: [sample[key] for sample in packed] for key in keys}
         with torch.no_grad():
             results = model.test_step(batch)
         _wait_for(detector.device)
         return results
 
     return run
-
-
-def with_options(
-    candidate: Candidate, changes: Mapping[str, Any], keep_weights: bool = False
-) -> Candidate:
-    """Return a candidate with more config options.
-
-    Args:
-        candidate: A config or a checkpoint.
-        changes: Dotted config keys and their new values.
-        keep_weights: Whether the checkpoint still fits.
-    """
-    return Candidate(
-        candidate.label,
-        candidate.path,
-        candidate.checkpoint if keep_weights else None,
-        candidate.form,
-        {**candidate.cfg_options, **changes},
-    )
 
 
 def _normalized(

@@ -1,22 +1,23 @@
 """Exported detectors, as functions to time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from ghostnet_runtime import Detector
+from ghostnet_runtime.description import Description
 
 from ..errors import OptionError
 from ..export.exported_models import open_exported
-from .candidates import RUNTIME_SUFFIXES, Candidate
+from .candidates import RUNTIME_SUFFIXES, BenchmarkCandidate
 
 PIXELS = "pixels"
 
 
 def network_run(
-    candidate: Candidate,
+    candidate: BenchmarkCandidate,
     pictures: Sequence[np.ndarray],
     size: Sequence[int] | None,
     threads: int,
@@ -44,8 +45,8 @@ def network_run(
 
 
 def input_for(
-    candidate: Candidate,
-    description: Mapping[str, Any],
+    candidate: BenchmarkCandidate,
+    description: Description,
     pictures: Sequence[np.ndarray],
     size: Sequence[int] | None,
 ) -> tuple[np.ndarray, tuple[int, int]]:
@@ -54,14 +55,14 @@ def input_for(
     Raises:
         OptionError: The batch or the size are not those of the file.
     """
-    wanted = description["input"]
-    if wanted.get("batch") not in (None, len(pictures)):
+    wanted = description.input
+    if wanted.batch not in (None, len(pictures)):
         raise OptionError(
-            f"{candidate.path} takes a batch of {wanted['batch']}, not "
+            f"{candidate.path} takes a batch of {wanted.batch}, not "
             f"{len(pictures)}; change --batch, or export it with a dynamic batch."
         )
-    fixed = (wanted.get("height"), wanted.get("width"))
-    scale = (description.get("resize") or {}).get("scale")
+    fixed = wanted.height, wanted.width
+    scale = description.resize.scale
     if size is not None:
         height, width = size
         for given, own in zip((height, width), fixed, strict=True):
@@ -70,24 +71,24 @@ def input_for(
                     f"{candidate.path} takes images of {fixed[0]} x {fixed[1]}, not "
                     f"--size {height} {width}; export it at that size."
                 )
-    elif None not in fixed:
-        height, width = fixed
+    elif wanted.size is not None:
+        height, width = wanted.size
     elif scale is not None:
         width, height = scale
     else:
         raise OptionError(f"{candidate.path} takes any size; give --size HEIGHT WIDTH.")
-    resized = np.stack([cv2.resize(one, (width, height)) for one in pictures])
-    if wanted.get("form") == PIXELS:
+    resized = np.stack([cv2.resize(picture, (width, height)) for picture in pictures])
+    if wanted.form == PIXELS:
         return resized, (height, width)
-    mean, std = (np.asarray(wanted[key], np.float32) for key in ("mean", "std"))
-    if wanted.get("channel_order") == "rgb":
+    mean, std = (np.asarray(levels, np.float32) for levels in (wanted.mean, wanted.std))
+    if wanted.channel_order == "rgb":
         resized = resized[..., ::-1]
     planes = ((resized.astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(planes), (height, width)
 
 
 def end_to_end_run(
-    candidate: Candidate, threads: int
+    candidate: BenchmarkCandidate, threads: int
 ) -> Callable[[Sequence[np.ndarray]], Any]:
     """Open an exported file in the runtime and return a batch of one to detections.
 

@@ -9,68 +9,43 @@ rest a candidate works for a while before it is timed.
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
 
-from ..configuration.console import tell
 from ..errors import OptionError, UserError
 from ..measuring.latency import torch_threads
-from .candidates import Candidate
+from .candidates import BenchmarkCandidate
 from .settings import REST_SECONDS, BenchmarkSettings
-from .subjects import ScopedCandidate, Subject, open_candidate
+from .subjects import Subject, open_candidate
 
 
-@contextmanager
-def isolated_subjects(
-    candidates: Sequence[Candidate],
-    settings: BenchmarkSettings,
-    pictures: list[np.ndarray],
-    threads: int,
-) -> Iterator[tuple[list[Subject], list[str]]]:
-    """Open every candidate in a process of its own, for as long as the block runs.
+class IsolatedCandidate:
+    """A candidate in a process of its own: the end that asks.
 
-    Yields:
-        What can be timed, and sentences that a reader of the numbers has to know.
-
-    Raises:
-        UserError: A candidate cannot be loaded, or cannot do what is asked.
+    Args:
+        candidate: What to open there.
+        settings: How it is timed.
+        pictures: (H, W, 3) uint8 BGR.
+        threads: Of its runtime.
     """
-    workers: list[_Worker] = []
-    try:
-        subjects, notes = [], []
-        for index, candidate in enumerate(candidates):
-            tell(f"[{index + 1}/{len(candidates)}] opening {candidate.label}")
-            workers.append(_Worker(candidate, settings, pictures, threads))
-            found, said = workers[-1].opened()
-            subjects += found
-            notes += said
-        yield subjects, notes
-    finally:
-        for worker in workers:
-            worker.stop()
-
-
-class _Worker:
-    """The end of a candidate's process that asks."""
 
     def __init__(
         self,
-        candidate: Candidate,
+        candidate: BenchmarkCandidate,
         settings: BenchmarkSettings,
-        pictures: list[np.ndarray],
+        pictures: Sequence[np.ndarray],
         threads: int,
     ):
         self.label = candidate.label
         # Not a fork: threads of the libraries that are loaded here would be missing.
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process: BaseProcess = context.Process(
+        self._process = context.Process(
             target=_serve,
             args=(other, candidate, settings, pictures, threads),
             daemon=True,
@@ -84,34 +59,32 @@ class _Worker:
         # Else nobody would notice that the process has ended.
         other.close()
 
-    def opened(self) -> tuple[list[Subject], list[str]]:
-        """Wait until the candidate is open."""
-        rows, notes = self._answer()
+    def open(self) -> tuple[list[Subject], list[str]]:
+        """Wait until the candidate is open; see `subjects.open_candidate`.
+
+        Raises:
+            UserError: It cannot be loaded, cannot do what is asked, or its process has
+                ended.
+            RuntimeError: Anything else went wrong there.
+        """
+        found, notes = self._answer()
         subjects = [
-            Subject(
-                row.label,
-                row.runs_in,
-                row.scope,
-                row.size,
-                partial(self._measure, row.scope),
-            )
-            for row in rows
+            Subject(scoped, partial(self._measure, index))
+            for index, scoped in enumerate(found)
         ]
         return subjects, notes
 
     def stop(self) -> None:
         """End the process."""
         self._connection.close()
-        self._process.join(timeout=5)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._process.kill()
+        self._process.join()
 
-    def _measure(self, scope: str) -> float:
+    def _measure(self, index: int) -> float:
         time.sleep(REST_SECONDS)
-        return self._answer(scope)
+        return self._answer(index)
 
-    def _answer(self, question: str | None = None) -> Any:
+    def _answer(self, question: int | None = None) -> Any:
         try:
             if question is not None:
                 self._connection.send(question)
@@ -123,34 +96,30 @@ class _Worker:
                 f"{self._process.exitcode}; run it alone, or with --one-process, to "
                 f"see why."
             ) from error
-        if isinstance(answer, UserError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
 
 def _serve(
     connection: Connection,
-    candidate: Candidate,
+    candidate: BenchmarkCandidate,
     settings: BenchmarkSettings,
-    pictures: list[np.ndarray],
+    pictures: Sequence[np.ndarray],
     threads: int,
 ) -> None:
+    """Open a candidate, then time its subjects as often as the other end asks."""
     try:
         with torch_threads(threads):
             subjects, notes = open_candidate(candidate, settings, pictures, threads)
-            connection.send(
-                (
-                    [
-                        ScopedCandidate(one.label, one.runs_in, one.scope, one.size)
-                        for one in subjects
-                    ],
-                    notes,
-                )
-            )
-            measures = {one.scope: one.measure for one in subjects}
+            connection.send(([subject.scoped for subject in subjects], notes))
             while True:
-                connection.send(measures[connection.recv()]())
+                connection.send(subjects[connection.recv()].measure())
     except UserError as error:
         connection.send(error)
     except (EOFError, ConnectionError):  # nobody asks any more
         pass
+    except Exception:
+        connection.send(
+            RuntimeError(f"{candidate.label} failed:\n{traceback.format_exc()}")
+        )

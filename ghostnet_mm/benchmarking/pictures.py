@@ -1,7 +1,7 @@
 """The pictures that detectors are timed on, in memory before the clock starts."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -31,7 +31,8 @@ def load_pictures(source: str | None) -> list[np.ndarray]:
     pictures = open_source(source)
     if pictures.is_video:
         raise DataError(f"{source} is no folder of pictures; give --images another.")
-    return [one.pixels for one in itertools.islice(pictures, MOST_PICTURES)]
+    first = itertools.islice(pictures, MOST_PICTURES)
+    return [picture.pixels for picture in first]
 
 
 def synthetic_picture(seed: int, size: tuple[int, int] = SYNTHETIC_SIZE) -> np.ndarray:
@@ -44,7 +45,7 @@ def synthetic_picture(seed: int, size: tuple[int, int] = SYNTHETIC_SIZE) -> np.n
     return np.clip(smooth + noise, 0, 255).astype(np.uint8)
 
 
-def batches(pictures: list[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+def batches(pictures: Sequence[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
     """Yield batches of ``size`` pictures for ever, going round."""
     endless = itertools.cycle(pictures)
     while True:

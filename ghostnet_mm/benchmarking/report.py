@@ -1,15 +1,18 @@
 """A benchmark as a Markdown table, a CSV of every call, and plots."""
 
-import csv
-import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
+
+from ghostnet_runtime.atomic_writing import finished_file, write_text
 
 from ..measuring.latency import torch_threads
-from ..measuring.machine import describe_machine
+from ..measuring.machine import describe_machine, library_versions
+from ..reporting.pages import Section
+from ..reporting.tables import Table
 from ..reporting.tradeoff_plot import draw_tradeoff
-from .measuring import Benchmark, medians
+from .measuring import Benchmark, BenchmarkRow
 from .settings import (
     REST_SECONDS,
     SCOPES,
@@ -30,6 +33,10 @@ LIBRARIES = (
 COLUMNS = (
     *("model", "runs in", "scope", "height", "width", "batch", "threads", "rounds"),
     *("median_ms", "p90_ms", "iqr_ms", "images_per_second", "mAP"),
+)
+SHOWN_COLUMNS = (
+    *("model", "runs in", "scope", "input", "median (ms)", "p90 (ms)", "spread (ms)"),
+    "images/s",
 )
 
 
@@ -52,42 +59,33 @@ def write_benchmark(
     Returns:
         The report in Markdown.
     """
-    scores = scores or {}
-    lines = [
-        *header_lines(benchmark, settings, pictures),
-        "",
-        *table_lines(benchmark, scores),
-    ]
-    lines += ["", *(f"- {note}" for note in benchmark.notes)] if benchmark.notes else []
-    text = "\n".join(lines) + "\n"
+    means = {label: fmean(each) for label, each in (scores or {}).items()}
+    text = Section(
+        "Latency",
+        tuple(_how(benchmark, settings, pictures)),
+        shown_table(benchmark, means),
+        tuple(benchmark.notes),
+    ).markdown()
     if out_dir is not None:
         folder = Path(out_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / TABLE_NAME).write_text(text, encoding="utf-8")
-        _write_rows(benchmark, settings, scores, folder / CSV_NAME)
-        _write_calls(benchmark, folder / CALLS_NAME)
+        rows = _all_numbers(benchmark, settings, means)
+        write_text(folder / CSV_NAME, Table.of(COLUMNS, rows).csv())
+        calls = Table.of(("model", "scope", "round", "ms"), _all_calls(benchmark))
+        write_text(folder / CALLS_NAME, calls.csv())
         _draw_times(benchmark, folder / PLOT_NAME)
-        _draw_scores(benchmark, scores, folder / TRADEOFF_NAME)
+        _draw_scores(benchmark, scores or {}, folder / TRADEOFF_NAME)
+        write_text(folder / TABLE_NAME, text)
     return text
 
 
-def library_versions(names: Sequence[str] = LIBRARIES) -> str:
-    """Return the versions of those packages that are installed, in one line."""
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(found)
-
-
-def header_lines(
+def _how(
     benchmark: Benchmark, settings: BenchmarkSettings, pictures: str
 ) -> Iterator[str]:
     """Yield what the numbers were taken on, and how."""
+    versions = library_versions(LIBRARIES).items()
+    libraries = ", ".join(f"{name} {version}" for name, version in versions)
     with torch_threads(benchmark.threads):
-        yield f"{describe_machine()}, {library_versions()}; {platform.platform()}"
+        yield f"{describe_machine()}, {libraries}; {platform.platform()}"
     device = "" if settings.device == "cpu" else f" (PyTorch on {settings.device})"
     settling = f"each after {SETTLING_CALLS} untimed call"
     if settings.isolated:
@@ -97,110 +95,93 @@ def header_lines(
         )
     yield (
         f"{settings.rounds} rounds{device}, candidates in turns, {settling}; "
-        f"batch {settings.batch}; {pictures}."
+        f"batch {settings.batch}; {pictures}. The spread is the interquartile range."
     )
 
 
-def table_lines(
-    benchmark: Benchmark, scores: Mapping[str, Sequence[float]] | None = None
-) -> Iterator[str]:
-    """Yield a Markdown table: fastest first, scope by scope.
+def shown_table(benchmark: Benchmark, means: Mapping[str, float]) -> Table:
+    """Return the table for readers: fastest first, scope by scope.
 
-    The spread is the interquartile range.
+    Args:
+        benchmark: What was measured.
+        means: mAP by label; without any there is no such column.
     """
-    with_score = bool(scores)
-    yield (
-        "| model | runs in | scope | input | median (ms) | p90 (ms) | spread (ms) "
-        f"| images/s |{' mAP |' if with_score else ''}"
-    )
-    yield f"|---|---|---|---|---:|---:|---:|---:|{'---:|' if with_score else ''}"
-    order = sorted(
-        benchmark.rows, key=lambda row: (SCOPES.index(row.scope), row.timing.median)
-    )
-    for row in order:
-        size = "-" if row.size is None else f"{row.size[0]} x {row.size[1]}"
-        line = (
-            f"| {row.label} | {row.runs_in} | {row.scope} | {size} "
-            f"| {row.timing.median:.2f} | {row.timing.p90:.2f} "
-            f"| {row.timing.spread:.2f} | {row.timing.images_per_second:.1f} |"
+
+    def order(row: BenchmarkRow) -> tuple[int, float]:
+        return SCOPES.index(row.scoped.scope), row.timing.median
+
+    def cells(row: BenchmarkRow) -> Iterator[str | None]:
+        scoped, timing = row.scoped, row.timing
+        yield from (scoped.label, scoped.runs_in, scoped.scope)
+        yield f"{scoped.size[0]} x {scoped.size[1]}" if scoped.size else None
+        yield from (f"{ms:.2f}" for ms in (timing.median, timing.p90, timing.spread))
+        yield f"{timing.images_per_second:.1f}"
+        if means:
+            yield f"{means[scoped.label]:.3f}" if scoped.label in means else None
+
+    columns = (*SHOWN_COLUMNS, "mAP") if means else SHOWN_COLUMNS
+    rows = [tuple(cells(row)) for row in sorted(benchmark.rows, key=order)]
+    return Table.of(columns, rows, text_columns=4)
+
+
+def _all_numbers(
+    benchmark: Benchmark, settings: BenchmarkSettings, means: Mapping[str, float]
+) -> Iterator[tuple[object, ...]]:
+    for row in benchmark.rows:
+        scoped, timing = row.scoped, row.timing
+        numbers = (timing.median, timing.p90, timing.spread, timing.images_per_second)
+        yield (
+            *(scoped.label, scoped.runs_in, scoped.scope, *(scoped.size or ("", ""))),
+            *(settings.batch, benchmark.threads, len(timing.milliseconds)),
+            *(round(number, 4) for number in numbers),
+            means.get(scoped.label, ""),
         )
-        if with_score:
-            score = _mean(scores, row.label)
-            line += f" {'-' if score is None else f'{score:.3f}'} |"
-        yield line
 
 
-def _mean(scores: Mapping[str, Sequence[float]], label: str) -> float | None:
-    return sum(scores[label]) / len(scores[label]) if label in scores else None
-
-
-def _write_rows(
-    benchmark: Benchmark,
-    settings: BenchmarkSettings,
-    scores: Mapping[str, Sequence[float]],
-    path: Path,
-) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in benchmark.rows:
-            timing = row.timing
-            times = (timing.median, timing.p90, timing.spread)
-            score = _mean(scores, row.label)
-            writer.writerow(
-                [
-                    *(row.label, row.runs_in, row.scope, *(row.size or ("", ""))),
-                    *(settings.batch, benchmark.threads, len(timing.milliseconds)),
-                    *(round(one, 4) for one in (*times, timing.images_per_second)),
-                    "" if score is None else score,
-                ]
-            )
-
-
-def _write_calls(benchmark: Benchmark, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["model", "scope", "round", "ms"])
-        for row in benchmark.rows:
-            for index, one in enumerate(row.timing.milliseconds):
-                writer.writerow([row.label, row.scope, index + 1, round(one, 4)])
+def _all_calls(benchmark: Benchmark) -> Iterator[tuple[object, ...]]:
+    for row in benchmark.rows:
+        for index, ms in enumerate(row.timing.milliseconds, start=1):
+            yield row.scoped.label, row.scoped.scope, index, round(ms, 4)
 
 
 def _draw_times(benchmark: Benchmark, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    scopes = list(dict.fromkeys(row.scope for row in benchmark.rows))
-    most = max(len(medians(benchmark, scope)) for scope in scopes)
-    figure = Figure(
-        figsize=(6.4 * len(scopes), 1.2 + 0.45 * most), layout="constrained"
-    )
+    scopes = list(dict.fromkeys(row.scoped.scope for row in benchmark.rows))
+    most = max(len(benchmark.times(scope)) for scope in scopes)
+    size = (6.4 * len(scopes), 1.2 + 0.45 * most)
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(scopes), squeeze=False)[0]
     for panel, scope in zip(panels, scopes, strict=True):
-        rows = [row for row in benchmark.rows if row.scope == scope]
-        rows.sort(key=lambda row: -row.timing.median)
+        slowest_first = sorted(
+            benchmark.times(scope).items(), key=lambda item: -item[1].median
+        )
         panel.boxplot(
-            [row.timing.milliseconds for row in rows],
+            [timing.milliseconds for _, timing in slowest_first],
             orientation="horizontal",
             whis=(10, 90),
             showfliers=False,
         )
-        panel.set_yticks(range(1, len(rows) + 1), [row.label for row in rows])
+        labels = [label for label, _ in slowest_first]
+        panel.set_yticks(range(1, len(labels) + 1), labels)
         panel.set_xlabel(f"{scope}: ms (box: quartiles, whiskers: 10 % to 90 %)")
         panel.set_xlim(left=0)
         panel.grid(axis="x", alpha=0.3)
-    figure.savefig(path, dpi=130)
+    with finished_file(path) as scratch:
+        figure.savefig(scratch, dpi=130)
 
 
 def _draw_scores(
     benchmark: Benchmark, scores: Mapping[str, Sequence[float]], path: Path
 ) -> None:
     costs = {}
-    for scope in dict.fromkeys(row.scope for row in benchmark.rows):
-        times = medians(benchmark, scope)
-        known = {label: one for label, one in times.items() if label in scores}
+    for scope in dict.fromkeys(row.scoped.scope for row in benchmark.rows):
+        times = benchmark.times(scope)
+        known = {label: times[label].median for label in times if label in scores}
         if known:
             costs[f"{scope} latency (ms)"] = known
     if costs:
-        draw_tradeoff(scores, costs, "mAP (bars: lowest to highest)", path)
+        with finished_file(path) as scratch:
+            draw_tradeoff(scores, costs, "mAP (bars: lowest to highest)", scratch)

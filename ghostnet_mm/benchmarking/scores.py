@@ -3,18 +3,17 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, OptionError
-from ..export.card.card_table import read_cards
-from .candidates import Candidate
+from ..export.card.deploy_card import DeployCard
+from .candidates import BenchmarkCandidate
 from .measuring import file_name
 
 MEASURES = ("bbox_mAP", "segm_mAP")
 
 
 def collect_scores(
-    sources: Sequence[str], candidates: Sequence[Candidate]
+    sources: Sequence[str], candidates: Sequence[BenchmarkCandidate]
 ) -> dict[str, list[float]]:
     """Find the scores of candidates.
 
@@ -36,14 +35,16 @@ def collect_scores(
         if not found:
             raise OptionError(
                 f"--map {source} has no score of a candidate; their labels are "
-                f"{', '.join(one.label for one in candidates)}."
+                f"{', '.join(candidate.label for candidate in candidates)}."
             )
         scores.update(found)
     return scores
 
 
-def _scores_in(source: str, candidates: Sequence[Candidate]) -> dict[str, list[float]]:
-    labels = {one.label for one in candidates}
+def _scores_in(
+    source: str, candidates: Sequence[BenchmarkCandidate]
+) -> dict[str, list[float]]:
+    labels = {candidate.label for candidate in candidates}
     path = Path(source)
     if path.suffix == ".csv" or path.suffix == ".json":
         if not path.is_file():
@@ -64,15 +65,21 @@ def _scores_in(source: str, candidates: Sequence[Candidate]) -> dict[str, list[f
 
 
 def _scores_of_runs(
-    path: Path, candidates: Sequence[Candidate]
+    path: Path, candidates: Sequence[BenchmarkCandidate]
 ) -> dict[str, list[float]]:
-    labels = {one.label for one in candidates}
+    labels = {candidate.label for candidate in candidates}
     scores: dict[str, list[float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         measure = next(
-            (one for name in MEASURES for one in columns if one.endswith(name)), None
+            (
+                column
+                for name in MEASURES
+                for column in columns
+                if column.endswith(name)
+            ),
+            None,
         )
         if "model" not in columns or measure is None:
             raise DataError(
@@ -87,19 +94,15 @@ def _scores_of_runs(
 
 
 def _scores_of_card(
-    path: Path, candidates: Sequence[Candidate]
+    path: Path, candidates: Sequence[BenchmarkCandidate]
 ) -> dict[str, list[float]]:
-    (card,) = read_cards([path])
-    by_file = {
-        Path(str(one["file"])).name: _score(one.get("metrics") or {})
-        for one in card["formats"]
+    card = DeployCard.read(path)
+    by_file = {exported.file: _score(exported.metrics) for exported in card.formats}
+    found = {
+        candidate.label: by_file.get(file_name(candidate)) for candidate in candidates
     }
-    checkpoint = (card.get("model") or {}).get("checkpoint")
-    if checkpoint:
-        by_file[Path(str(checkpoint)).name] = _score(card.get("pytorch") or {})
-    found = {one.label: by_file.get(file_name(one)) for one in candidates}
     return {label: [score] for label, score in found.items() if score is not None}
 
 
-def _score(metrics: Mapping[str, Any]) -> float | None:
-    return next((metrics[one] for one in MEASURES if one in metrics), None)
+def _score(metrics: Mapping[str, float]) -> float | None:
+    return next((metrics[name] for name in MEASURES if name in metrics), None)

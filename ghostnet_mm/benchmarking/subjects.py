@@ -6,10 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from ..configuration.console import tell
 from ..errors import OptionError
 from . import eager, exported
-from .candidates import Candidate
+from .candidates import BenchmarkCandidate
 from .pictures import batches
 from .settings import (
     BOTH,
@@ -39,71 +38,54 @@ class ScopedCandidate:
 
 
 @dataclass(frozen=True)
-class Subject(ScopedCandidate):
+class Subject:
     """A candidate in one scope, ready to be timed.
 
     Attributes:
+        scoped: Which.
         measure: Times its next turn, in milliseconds.
     """
 
+    scoped: ScopedCandidate
     measure: Callable[[], float]
 
 
-def open_subjects(
-    candidates: Sequence[Candidate],
+def open_candidate(
+    candidate: BenchmarkCandidate,
     settings: BenchmarkSettings,
-    pictures: list[np.ndarray],
+    pictures: Sequence[np.ndarray],
     threads: int,
 ) -> tuple[list[Subject], list[str]]:
-    """Open every candidate in this process.
+    """Open one candidate in this process, in every scope that is asked for.
 
     Returns:
         What can be timed, and sentences that a reader of the numbers has to know.
 
     Raises:
-        UserError: A candidate cannot be loaded, or cannot do what is asked.
+        UserError: It cannot be loaded, or cannot do what is asked.
     """
-    subjects, notes = [], []
-    for index, candidate in enumerate(candidates):
-        tell(f"[{index + 1}/{len(candidates)}] opening {candidate.label}")
-        found, said = open_candidate(candidate, settings, pictures, threads)
-        subjects += found
-        notes += said
-    return subjects, notes
-
-
-def open_candidate(
-    candidate: Candidate,
-    settings: BenchmarkSettings,
-    pictures: list[np.ndarray],
-    threads: int,
-) -> tuple[list[Subject], list[str]]:
-    """Open one candidate; see :func:`open_subjects`."""
-    subjects, notes, loaded = [], [], None
-    if not candidate.is_exported:
-        loaded = eager.load_eager(candidate, settings.size, settings.device)
-    size = loaded.size if loaded else None
+    turns_of: Callable[[str], tuple[Turns, tuple[int, int] | None]]
+    if candidate.is_exported:
+        turns_of = partial(_exported_turns, candidate, settings, pictures, threads)
+    else:
+        detector = eager.load_eager(candidate, settings.size, settings.device)
+        turns_of = partial(_eager_turns, detector, settings, pictures)
     settling = SETTLING_SECONDS if settings.isolated else 0.0
+    subjects: list[Subject] = []
+    notes: list[str] = []
+    size = None
     for scope in settings.scopes:
         try:
-            turns, size = _turns_of(
-                candidate, loaded, scope, settings, pictures, threads, size
-            )
+            turns, found = turns_of(scope)
         except OptionError as error:
             # Asked for both, one that only has a network still has that.
             if settings.scope != BOTH or scope == NETWORK:
                 raise
             notes.append(f"{candidate.label}: not timed end to end. {error}")
             continue
-        subjects.append(
-            Subject(
-                candidate.label,
-                candidate.runs_in,
-                scope,
-                size,
-                partial(time_turn, turns, settling),
-            )
-        )
+        size = found or size
+        scoped = ScopedCandidate(candidate.label, candidate.runs_in, scope, size)
+        subjects.append(Subject(scoped, partial(time_turn, turns, settling)))
     if END_TO_END in settings.scopes and not candidate.has_weights:
         notes.append(
             f"{candidate.label}: random weights, so that the post-processing meets "
@@ -113,22 +95,29 @@ def open_candidate(
     return subjects, notes
 
 
-def _turns_of(
-    candidate: Candidate,
-    loaded: eager.EagerDetector | None,
-    scope: str,
+def _eager_turns(
+    detector: eager.EagerDetector,
     settings: BenchmarkSettings,
-    pictures: list[np.ndarray],
-    threads: int,
-    size: tuple[int, int] | None,
-) -> tuple[Turns, tuple[int, int] | None]:
-    first = next(batches(pictures, settings.batch))
-    if loaded is not None:
-        if scope == NETWORK:
-            return same_turns(eager.network_run(loaded, first)), size
-        detect = eager.end_to_end_run(loaded)
-        return picture_turns(detect, pictures, settings.batch), size
+    pictures: Sequence[np.ndarray],
+    scope: str,
+) -> tuple[Turns, tuple[int, int]]:
     if scope == NETWORK:
+        first = next(batches(pictures, settings.batch))
+        return same_turns(eager.network_run(detector, first)), detector.size
+    run = eager.end_to_end_run(detector)
+    return picture_turns(run, pictures, settings.batch), detector.size
+
+
+def _exported_turns(
+    candidate: BenchmarkCandidate,
+    settings: BenchmarkSettings,
+    pictures: Sequence[np.ndarray],
+    threads: int,
+    scope: str,
+) -> tuple[Turns, tuple[int, int] | None]:
+    """Return the turns of a file, and its size where the network alone tells it."""
+    if scope == NETWORK:
+        first = next(batches(pictures, settings.batch))
         run, size = exported.network_run(candidate, first, settings.size, threads)
         return same_turns(run), size
     if settings.batch != 1:
@@ -136,4 +125,4 @@ def _turns_of(
             f"{candidate.path} is timed from picture to boxes one picture at a time; "
             f"use --batch 1, or --scope network."
         )
-    return picture_turns(exported.end_to_end_run(candidate, threads), pictures), size
+    return picture_turns(exported.end_to_end_run(candidate, threads), pictures), None

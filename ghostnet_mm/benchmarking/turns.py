@@ -27,7 +27,7 @@ def picture_turns(
     batch: int = 1,
 ) -> Turns:
     """Return turns that detect on one batch after the other, going round."""
-    supply = batches(list(pictures), batch)
+    supply = batches(pictures, batch)
     return lambda: partial(detect, next(supply))
 
 

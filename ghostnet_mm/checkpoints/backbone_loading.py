@@ -80,8 +80,8 @@ def _rename(
     source: str | os.PathLike[str],
 ) -> dict[str, Tensor]:
     """Give the weights the backbone's names; leave out the published classifier."""
-    rename: Callable = getattr(backbone, "checkpoint_rename", str)
-    is_unused: Callable = getattr(
+    rename: Callable[[str], str] = getattr(backbone, "checkpoint_rename", str)
+    is_unused: Callable[[str], bool] = getattr(
         backbone, "is_unused_checkpoint_key", lambda key: False
     )
     found: dict[str, Tensor] = {}

@@ -39,7 +39,7 @@ class _DtypeRecord:
             raise RefusedReferenceError(f"numpy.dtype({name!r})")
         self.value = np.dtype(name)
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         # (version, byte order, subarray, names, fields, ...): the name already fixes
         # everything but the byte order.
         if any(part is not None for part in state[2:5]):
@@ -52,7 +52,7 @@ class _ArrayRecord:
 
     value: np.ndarray
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, dtype, is_fortran, data = state
         if not isinstance(dtype, _DtypeRecord) or not isinstance(data, bytes):
             raise RefusedReferenceError("numpy.ndarray of objects")
@@ -63,7 +63,9 @@ class _ArrayRecord:
         self.value = view.copy(order="K")  # a view of bytes would be read-only
 
 
-def _reconstruct_array(array_type: type, shape: tuple, typecode: bytes) -> _ArrayRecord:
+def _reconstruct_array(
+    array_type: type, shape: tuple[int, ...], typecode: bytes
+) -> _ArrayRecord:
     """Stand in for ``numpy``'s maker of the empty array that the state then fills."""
     if array_type is not _ArrayRecord:
         raise RefusedReferenceError("numpy.ndarray of another class")
@@ -74,7 +76,8 @@ def _make_scalar(dtype: _DtypeRecord, data: bytes) -> np.generic:
     """Stand in for ``numpy``'s maker of scalars such as ``numpy.float64(0.5)``."""
     if not isinstance(dtype, _DtypeRecord) or not isinstance(data, bytes):
         raise RefusedReferenceError("numpy scalar of an object")
-    return np.frombuffer(data, dtype.value, count=1)[0]
+    scalar: np.generic = np.frombuffer(data, dtype.value, count=1)[0]
+    return scalar
 
 
 def _make_empty_bytes(*content: Any) -> bytes:
@@ -87,7 +90,7 @@ def _make_empty_bytes(*content: Any) -> bytes:
 class _RestoredHistoryBuffer(HistoryBuffer):
     """Reads mmengine's record of a log value, then is a plain ``HistoryBuffer``."""
 
-    def __setstate__(self, state: dict):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         # The file's table of statistics methods is left out: HistoryBuffer shares it
         # between all instances, and sets its own four by itself.
         log, counts = (state[name].value for name in ("_log_history", "_count_history"))
@@ -98,7 +101,7 @@ class _RestoredHistoryBuffer(HistoryBuffer):
 class _RestoredNamespace(argparse.Namespace):
     """Reads the command line that training scripts store beside the weights."""
 
-    def __setstate__(self, state: dict):
+    def __setstate__(self, state: object) -> None:
         if not isinstance(state, dict) or not all(isinstance(k, str) for k in state):
             raise RefusedReferenceError("argparse.Namespace with slots")
         self.__dict__.update(state)

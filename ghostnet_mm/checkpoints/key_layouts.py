@@ -59,7 +59,7 @@ def extract_state_dict(
     return _below("backbone.", weights) or weights
 
 
-def _unwrap(checkpoint: Any, source: str) -> Mapping:
+def _unwrap(checkpoint: object, source: str) -> Mapping[Any, Any]:
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(
             f"{source} holds a {type(checkpoint).__name__}, not a table of weights; "
@@ -73,7 +73,8 @@ def _unwrap(checkpoint: Any, source: str) -> Mapping:
             f"{source} holds {' and '.join(found)}: taking {found[0]}.",
             logger="current",
         )
-    return checkpoint[found[0]]
+    wrapped: Mapping[Any, Any] = checkpoint[found[0]]
+    return wrapped
 
 
 def _is_weight(key: Any, value: Any) -> bool:

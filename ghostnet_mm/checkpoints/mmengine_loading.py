@@ -40,7 +40,7 @@ def install_safe_loading() -> None:
     ``Runner.resume``, ``Runner.load_checkpoint``, ``init_cfg=dict(type='Pretrained')``,
     hooks and inferencers all come through here. Calling it again changes nothing.
     """
-    replacements: dict[str, Callable] = {
+    replacements: dict[str, Callable[..., Any]] = {
         "load_from_local": load_from_local,
         "load_from_http": load_from_http,
     }

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import safetensors.torch
 import torch
+from torch.types import Storage
 
 from ghostnet_mm.checkpoints.harmless_references import (
     HARMLESS_REFERENCES,
@@ -26,7 +27,9 @@ from ghostnet_mm.checkpoints.harmless_references import (
 from ghostnet_mm.checkpoints.unpacked import refuse_unpacked
 from ghostnet_mm.errors import CheckpointError
 
-MapLocation = str | torch.device | dict[str, str] | Callable[..., Any] | None
+MapLocation = (
+    str | torch.device | dict[str, str] | Callable[[Storage, str], Storage] | None
+)
 
 _allow_list_lock = threading.RLock()
 

@@ -24,7 +24,7 @@ TIMM_SCHEME = "timm://"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-def read_weights(source: str | os.PathLike) -> dict[str, Tensor]:
+def read_weights(source: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Return the weights that a source names, whatever layout they were saved in.
 
     Args:

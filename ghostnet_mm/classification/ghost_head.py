@@ -1,6 +1,7 @@
 """The classifier that the Ghost family was published with."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
@@ -49,12 +50,12 @@ class GhostClsHead(ClsHead):
         widen_factor: float = 1.0,
         hidden_channels: int = 1280,
         dropout: float = 0.2,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        loss: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
+        loss: dict[str, Any] | None = None,
         topk: int | Sequence[int] = (1,),
         cal_acc: bool = False,
-        init_cfg: dict | None = None,
+        init_cfg: dict[str, Any] | None = None,
     ):
         super().__init__(
             loss=loss or dict(type="CrossEntropyLoss", loss_weight=1.0),

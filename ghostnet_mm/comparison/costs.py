@@ -1,6 +1,6 @@
 """What a candidate costs: parameters, multiply-accumulates and measured latency."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmdet.registry import MODELS
@@ -32,7 +32,7 @@ class Cost:
 
 
 def measure_costs(
-    configs: Mapping[str, Config], size: Sequence[int], rounds: int
+    configs: Mapping[str, Config], size: tuple[int, int], rounds: int
 ) -> dict[str, Cost]:
     """Measure every candidate at one image size.
 
@@ -57,7 +57,7 @@ def measure_costs(
     medians = {}
     if rounds:
         passes = {
-            label: network_pass(models[label], model_channels(cfg), tuple(size))
+            label: network_pass(models[label], model_channels(cfg), size)
             for label, cfg in configs.items()
         }
         medians = alternating_medians(passes, rounds)

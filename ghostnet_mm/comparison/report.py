@@ -1,10 +1,12 @@
 """The results of a comparison: a Markdown table, a CSV of all runs, and a plot."""
 
-import csv
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
+from ghostnet_runtime.atomic_writing import write_text
+
+from ..reporting.tables import Table
 from ..reporting.tradeoff_plot import draw_tradeoff
 from .costs import Cost
 from .runs import RunResult
@@ -24,7 +26,7 @@ def write_report(
     """Write ``comparison.md``, ``runs.csv`` and ``comparison.png`` to ``out_dir``.
 
     Args:
-        results: All runs.
+        results: All runs, at least one.
         costs: The cost of each candidate.
         out_dir: The folder.
         notes: Lines below the table: how it was made.
@@ -33,80 +35,82 @@ def write_report(
         The table, in Markdown.
     """
     folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    table = "\n".join([*table_lines(results, costs), "", *notes, ""])
-    (folder / TABLE_NAME).write_text(table, encoding="utf-8")
-    _write_csv(results, folder / CSV_NAME)
+    text = "\n".join([results_table(results, costs).markdown(), "", *notes, ""])
+    write_text(folder / TABLE_NAME, text)
+    write_text(folder / CSV_NAME, _runs_table(results).csv())
     _draw(results, costs, folder / PLOT_NAME)
-    return table
+    return text
 
 
-def scores_of(results: Sequence[RunResult], label: str, metric: str) -> list[float]:
-    """Return a candidate's scores in the order of its runs.
-
-    mmdet reports nothing for a detector that finds nothing: that is a score of 0.
-    """
-    return [one.metrics.get(metric, 0.0) for one in results if one.label == label]
-
-
-def main_metric(results: Sequence[RunResult]) -> str:
-    """Return the metric to compare by: box AP if there is any, else mask AP."""
-    seen = {metric for one in results for metric in one.metrics}
-    return next((metric for metric in METRICS if metric in seen), METRICS[0])
-
-
-def table_lines(
-    results: Sequence[RunResult], costs: Mapping[str, Cost]
-) -> Iterator[str]:
-    """Yield a Markdown table, best candidate first.
+def results_table(results: Sequence[RunResult], costs: Mapping[str, Cost]) -> Table:
+    """Return a table of the candidates, the best first.
 
     The spread is the sample standard deviation over seeds; ``-`` with one seed.
     """
-    metric = main_metric(results)
-    labels = list(dict.fromkeys(one.label for one in results))
-    means = {
-        label: statistics.fmean(scores_of(results, label, metric)) for label in labels
-    }
-    yield (
-        f"| model | {metric.rpartition('/')[2]} | spread | runs | params (M) "
-        f"| GMACs | latency (ms) | training (min) |"
+    metric = _main_metric(results)
+    columns = (
+        *("model", metric.rpartition("/")[2], "spread", "runs", "params (M)"),
+        *("GMACs", "latency (ms)", "training (min)"),
     )
-    yield "|---|---:|---:|---|---:|---:|---:|---:|"
-    for label in sorted(labels, key=means.get, reverse=True):
-        scores = scores_of(results, label, metric)
-        spread = f"{statistics.stdev(scores):.3f}" if len(scores) > 1 else "-"
-        seconds = [one.seconds for one in results if one.label == label]
-        cost = costs[label]
-        latency = "-" if cost.milliseconds is None else f"{cost.milliseconds:.1f}"
+    return Table.of(columns, _rows(results, costs, metric))
+
+
+def _rows(
+    results: Sequence[RunResult], costs: Mapping[str, Cost], metric: str
+) -> Iterator[tuple[str | None, ...]]:
+    scores = _scores(results, metric)
+    for label in sorted(scores, key=lambda label: -fmean(scores[label])):
+        own, cost = scores[label], costs[label]
+        seconds = fmean(run.seconds for run in results if run.label == label)
         yield (
-            f"| {label} | {means[label]:.3f} | {spread} "
-            f"| {', '.join(f'{one:.3f}' for one in scores)} "
-            f"| {cost.parameters / 1e6:.2f} | {cost.macs / 1e9:.3f} | {latency} "
-            f"| {statistics.fmean(seconds) / 60:.1f} |"
+            label,
+            f"{fmean(own):.3f}",
+            f"{stdev(own):.3f}" if len(own) > 1 else None,
+            ", ".join(f"{score:.3f}" for score in own),
+            f"{cost.parameters / 1e6:.2f}",
+            f"{cost.macs / 1e9:.3f}",
+            None if cost.milliseconds is None else f"{cost.milliseconds:.1f}",
+            f"{seconds / 60:.1f}",
         )
 
 
-def _write_csv(results: Sequence[RunResult], path: Path) -> None:
-    metrics = sorted({key for one in results for key in one.metrics})
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["model", "seed", "seconds", *metrics])
-        for one in results:
-            scores = [one.metrics.get(key, "") for key in metrics]
-            writer.writerow([one.label, one.seed, round(one.seconds, 1), *scores])
+def _scores(results: Sequence[RunResult], metric: str) -> dict[str, list[float]]:
+    """Return each candidate's scores in the order of its runs.
+
+    mmdet reports nothing for a detector that finds nothing: that is a score of 0.
+    """
+    scores: dict[str, list[float]] = {}
+    for run in results:
+        scores.setdefault(run.label, []).append(run.metrics.get(metric, 0.0))
+    return scores
+
+
+def _main_metric(results: Sequence[RunResult]) -> str:
+    """Return the metric to compare by: box AP if there is any, else mask AP."""
+    seen = {metric for run in results for metric in run.metrics}
+    return next((metric for metric in METRICS if metric in seen), METRICS[0])
+
+
+def _runs_table(results: Sequence[RunResult]) -> Table:
+    metrics = sorted({metric for run in results for metric in run.metrics})
+    rows = [
+        (
+            *(run.label, run.seed, round(run.seconds, 1)),
+            *(run.metrics.get(metric, "") for metric in metrics),
+        )
+        for run in results
+    ]
+    return Table.of(("model", "seed", "seconds", *metrics), rows)
 
 
 def _draw(results: Sequence[RunResult], costs: Mapping[str, Cost], path: Path) -> None:
-    metric = main_metric(results)
-    axes_of = {
+    metric = _main_metric(results)
+    axes = {
         "parameters (M)": {k: cost.parameters / 1e6 for k, cost in costs.items()},
         "GMACs": {label: cost.macs / 1e9 for label, cost in costs.items()},
     }
-    if all(cost.milliseconds is not None for cost in costs.values()):
-        axes_of["latency (ms)"] = {k: cost.milliseconds for k, cost in costs.items()}
-    draw_tradeoff(
-        {label: scores_of(results, label, metric) for label in costs},
-        axes_of,
-        f"{metric.rpartition('/')[2]} (bars: lowest to highest seed)",
-        path,
-    )
+    measured = {k: c.milliseconds for k, c in costs.items() if c.milliseconds}
+    if len(measured) == len(costs):
+        axes["latency (ms)"] = measured
+    label = f"{metric.rpartition('/')[2]} (bars: lowest to highest seed)"
+    draw_tradeoff(_scores(results, metric), axes, label, path)

@@ -1,13 +1,16 @@
 """One run per candidate and seed, each in a process of its own; finished ones stay."""
 
-import json
 import multiprocessing
+import os
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from ghostnet_runtime.atomic_writing import write_text
 from ghostnet_runtime.status_line import plain_duration
 from mmengine.config import Config
 
@@ -17,14 +20,13 @@ from ..configuration.data.checks import check_data
 from ..configuration.files.reading import read_config
 from ..engine.run import run_training
 from ..errors import OptionError
-from .candidates import Candidate, refuse_doubles
+from ..reporting.records import Record
+from .compared_detectors import ComparedDetector, refuse_doubles
 from .shared_recipe import candidate_config
-
-RESULT_NAME = "result.json"
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Record):
     """What one training came to.
 
     Attributes:
@@ -34,23 +36,41 @@ class RunResult:
         seconds: How long training and evaluation took.
     """
 
+    KIND: ClassVar = ("result of a run", "delete it to train the run again")
+
     label: str
     seed: int
-    metrics: dict[str, float]
+    metrics: Mapping[str, float]
     seconds: float
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What the runs of a comparison came to.
+
+    Attributes:
+        configs: By label.
+        results: Of the runs that finished, in the order of candidates and seeds.
+        failed: Label and seed of the others, as they are told.
+    """
+
+    configs: Mapping[str, Config]
+    results: Sequence[RunResult]
+    failed: Sequence[str]
+
+
 def compare(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[ComparedDetector],
     recipe: Config,
     data_root: str,
     seeds: Sequence[int],
     out_dir: str | Path,
-) -> tuple[dict[str, Config], list[RunResult]]:
+) -> Comparison:
     """Train every candidate with every seed.
 
     A run that has finished with the same config is not repeated, so that an
-    interrupted comparison goes on where it stopped.
+    interrupted comparison goes on where it stopped. A run that fails is told, and the
+    others go on.
 
     Args:
         candidates: What to train.
@@ -60,9 +80,6 @@ def compare(
         seeds: One run each.
         out_dir: Gets ``<label>/seed-<n>/`` for each run.
 
-    Returns:
-        The configs by label, and the results in the order of candidates and seeds.
-
     Raises:
         UserError: Anything that makes a run impossible; all configs are checked first.
     """
@@ -70,7 +87,8 @@ def compare(
         raise OptionError("--seeds needs different whole numbers, such as 0 1 2.")
     refuse_doubles(candidates)
     configs = {
-        one.label: candidate_config(recipe, one, data_root) for one in candidates
+        candidate.label: candidate_config(recipe, candidate, data_root)
+        for candidate in candidates
     }
     plan = []
     for candidate in candidates:
@@ -80,78 +98,93 @@ def compare(
             cfg = configs[candidate.label].copy()
             cfg.work_dir = str(folder)
             cfg.randomness = dict(seed=seed)
-            plan.append((candidate.label, seed, cfg, folder, _finished(folder, cfg)))
-    results, spent = [], []
-    for index, (label, seed, cfg, folder, result) in enumerate(plan):
-        place = f"[{index + 1}/{len(plan)}] {label}, seed {seed}"
-        if result is None:
-            left = ""
-            if spent:
-                missing = sum(one[-1] is None for one in plan[index:])
-                mean = sum(spent) / len(spent)
-                left = f", about {plain_duration(mean * missing)} left"
-            tell(f"\n{place}{left}")
-            result = _run(label, seed, cfg, folder)
-            spent.append(result.seconds)
-        else:
+            plan.append(_PlannedRun(candidate.label, seed, cfg, folder))
+    missing = [run for run in plan if run.result() is None]
+    failed: list[str] = []
+    spent: list[float] = []
+    for index, run in enumerate(plan):
+        place = f"[{index + 1}/{len(plan)}] {run.name}"
+        if run not in missing:
             tell(f"{place}: finished")
-        results.append(result)
-    return configs, results
+            continue
+        mean = sum(spent) / len(spent) if spent else 0
+        left = plain_duration(mean * (len(missing) - len(spent) - len(failed)))
+        tell(f"\n{place}" + (f", about {left} left" if spent else ""))
+        status = run.train()
+        result = run.result()
+        if result is not None:
+            spent.append(result.seconds)
+            continue
+        failed.append(run.name)
+        tell(f"{run.name} failed with status {status}, see above; the others go on")
+    results = [result for run in plan if (result := run.result())]
+    return Comparison(configs, results, failed)
 
 
-def _finished(folder: Path, cfg: Config) -> RunResult | None:
-    """Return the result of a run that has finished in ``folder``, if any.
+@dataclass(frozen=True, eq=False)
+class _PlannedRun:
+    label: str
+    seed: int
+    cfg: Config
+    folder: Path
 
-    Raises:
-        OptionError: Another config was run there.
-    """
-    file = folder / RESULT_NAME
-    if not file.is_file():
-        return None
-    if _config_file(folder).read_text(encoding="utf-8") != cfg.pretty_text:
-        raise OptionError(
-            f"{folder} holds a run of another config; give --out-dir another folder, "
-            f"or delete this one."
+    @property
+    def name(self) -> str:
+        return f"{self.label}, seed {self.seed}"
+
+    @property
+    def config_file(self) -> Path:
+        # Not inside: the runner writes there what it makes of a config of this name.
+        parent = self.folder.parent
+        return parent / f"{parent.name}_{self.folder.name}.py"
+
+    @property
+    def result_file(self) -> Path:
+        return self.folder / "result.json"
+
+    def result(self) -> RunResult | None:
+        """Return what the run came to, if it has finished.
+
+        Raises:
+            OptionError: Another config was run in its folder.
+        """
+        if not self.result_file.is_file():
+            return None
+        if self.config_file.read_text(encoding="utf-8") != self.cfg.pretty_text:
+            raise OptionError(
+                f"{self.folder} holds a run of another config; give --out-dir another "
+                f"folder, or delete this one."
+            )
+        return RunResult.read(self.result_file)
+
+    def train(self) -> int | None:
+        """Train, and return the exit status of the process."""
+        write_text(self.config_file, self.cfg.pretty_text)
+        # mmengine keeps state per process: loggers, message hubs, visualizers.
+        process = multiprocessing.get_context("spawn").Process(
+            target=_run_process,
+            args=(self.label, self.seed, str(self.config_file), str(self.result_file)),
         )
-    return RunResult(**json.loads(file.read_text(encoding="utf-8")))
+        process.start()
+        process.join()
+        return process.exitcode
 
 
-def _config_file(folder: Path) -> Path:
-    # Not inside: the runner writes there what it makes of a config of this name.
-    return folder.parent / f"{folder.parent.name}_{folder.name}.py"
+def _run_process(*arguments: object) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.exit(run_tool(_train, *arguments))
 
 
-def _run(label: str, seed: int, cfg: Config, folder: Path) -> RunResult:
-    folder.mkdir(parents=True, exist_ok=True)
-    config_file = _config_file(folder)
-    config_file.write_text(cfg.pretty_text, encoding="utf-8")
-    metrics_file = folder / "metrics.json"
-    metrics_file.unlink(missing_ok=True)
+def _end_with_parent() -> None:
+    """Let no training go on whose comparison was killed: it may be started again."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _train(label: str, seed: int, config_file: str, result_file: str) -> None:
     started = time.monotonic()
-    # mmengine keeps state per process: loggers, message hubs, visualizers.
-    process = multiprocessing.get_context("spawn").Process(
-        target=_train, args=(str(config_file), str(metrics_file))
-    )
-    process.start()
-    process.join()
-    if process.exitcode or not metrics_file.is_file():
-        raise OptionError(
-            f"The training of {label!r} with seed {seed} failed, see above; correct "
-            f"the cause and repeat the command, finished runs are kept."
-        )
-    result = RunResult(
-        label, seed, json.loads(metrics_file.read_text()), time.monotonic() - started
-    )
-    (folder / RESULT_NAME).write_text(json.dumps(asdict(result), indent=1))
-    return result
-
-
-def _train(config_file: str, metrics_file: str) -> None:
-    sys.exit(run_tool(_train_and_save, config_file, metrics_file))
-
-
-def _train_and_save(config_file: str, metrics_file: str) -> None:
-    cfg = read_config(config_file)
-    metrics = run_training(cfg)
-    numbers = {key: float(value) for key, value in metrics.items()}
-    Path(metrics_file).write_text(json.dumps(numbers), encoding="utf-8")
+    metrics = run_training(read_config(config_file))
+    numbers = {name: float(value) for name, value in metrics.items()}
+    RunResult(label, seed, numbers, time.monotonic() - started).write_json(result_file)

@@ -1,21 +1,23 @@
 """One recipe for all candidates: data, pipelines, optimizer, schedule and hooks."""
 
 import copy
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from mmengine.config import Config
 
 from ..configuration import Options, load_config
 from ..errors import OptionError
-from .candidates import Candidate
+from .compared_detectors import ComparedDetector
 
 # Of mmdet's PipelineSwitchHook and YOLOXModeSwitchHook.
 HOOK_EPOCHS = ("switch_epoch", "num_last_epochs")
 SCHEDULE_LENGTHS = ("begin", "end", "T_max")
 
 
-def candidate_config(recipe: Config, candidate: Candidate, data_root: str) -> Config:
+def candidate_config(
+    recipe: Config, candidate: ComparedDetector, data_root: str
+) -> Config:
     """Put a candidate's model into a recipe.
 
     What a model's own config says of data, augmentation, optimizer and hooks is left
@@ -98,7 +100,7 @@ def set_epochs(cfg: Config, epochs: int) -> None:
             scheduler["end"] = max(scheduler["end"], scheduler.get("begin", 0) + 1)
         if "milestones" in scheduler:
             scheduler["milestones"] = [
-                round(one * stretch) for one in scheduler["milestones"]
+                round(epoch * stretch) for epoch in scheduler["milestones"]
             ]
 
 
@@ -112,7 +114,7 @@ def _stretch_hooks(cfg: Config, stretch: float) -> None:
 
 def _schedulers(cfg: Config) -> list[MutableMapping[str, Any]]:
     found = cfg.get("param_scheduler") or []
-    return [found] if isinstance(found, Mapping) else list(found)
+    return [found] if isinstance(found, MutableMapping) else list(found)
 
 
 def _imports(cfg: Config) -> list[str]:

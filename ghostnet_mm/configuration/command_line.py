@@ -38,11 +38,12 @@ def sentence_of(error: UserError) -> str:
 def run_tool(work: Callable[..., object], *arguments: object) -> int:
     """Run ``work(*arguments)`` and return the exit status of the tool.
 
+    It is the number that ``work`` returns, and 0 where that is none.
     A user's mistake prints ``error: <sentence>`` to stderr and gives 2, Ctrl-C gives
     130, and every other exception passes through: it is a bug and keeps its traceback.
     """
     try:
-        work(*arguments)
+        status = work(*arguments)
     except KeyboardInterrupt:
         if is_first_process():
             print("\ninterrupted", file=sys.stderr)
@@ -55,4 +56,4 @@ def run_tool(work: Callable[..., object], *arguments: object) -> int:
             sys.stdout.flush()
             print(f"error: {sentence_of(mistake)}", file=sys.stderr, flush=True)
         return STATUS_USER_ERROR
-    return 0
+    return status if type(status) is int else 0

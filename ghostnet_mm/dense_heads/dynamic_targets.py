@@ -1,6 +1,7 @@
 """Targets of a dense head, assigned from the predictions of the step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.task_modules.assigners import BaseAssigner, DynamicSoftLabelAssigner
@@ -19,7 +20,7 @@ def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
 def valid_priors(
     prior_generator: MlvlPointGenerator,
     sizes: Sequence[tuple[int, int]],
-    batch_img_metas: Sequence[dict],
+    batch_img_metas: Sequence[dict[str, Any]],
     device: torch.device,
 ) -> list[Tensor]:
     """Return for each image which of the ``P`` priors lie within its ``pad_shape``.

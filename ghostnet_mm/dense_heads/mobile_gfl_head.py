@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.dense_heads import GFLHead
@@ -80,15 +81,15 @@ class MobileGFLHead(GFLHead):
         share_levels: bool = False,
         reg_max: int = 7,
         weigh_boxes: bool = True,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        loss_cls: dict | None = None,
-        loss_bbox: dict | None = None,
-        loss_dfl: dict | None = None,
-        train_cfg: dict | None = None,
-        test_cfg: dict | None = None,
-        init_cfg: dict | list[dict] | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
+        loss_cls: dict[str, Any] | None = None,
+        loss_bbox: dict[str, Any] | None = None,
+        loss_dfl: dict[str, Any] | None = None,
+        train_cfg: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise OptionError(
@@ -209,7 +210,7 @@ class MobileGFLHead(GFLHead):
         cls_scores: list[Tensor],
         bbox_preds: list[Tensor],
         batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch.

@@ -1,35 +1,28 @@
 """The examination of one detector: where its time goes, and what would save some."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..benchmarking.candidates import Candidate
+from ..benchmarking.candidates import BenchmarkCandidate
 from ..benchmarking.eager import EagerDetector, load_eager
-from ..benchmarking.exported import input_for
-from ..benchmarking.settings import END_TO_END
+from ..benchmarking.settings import BenchmarkSettings
 from ..configuration.console import tell
 from ..errors import OptionError
-from ..export.exported_models import open_exported
+from ..export.exported_detector import ExportedDetector
 from ..measuring.latency import torch_threads
 from .ceilings import Ceilings, measure_ceilings
-from .changed_files import ChangedFiles
 from .eager_profile import profile_eager
-from .exported_files import RUNTIMES, export_all
+from .exported_files import export_all, int8_proposals, runtime_proposals
 from .onnx_profile import profile_onnx
 from .part_labels import module_labels
 from .profile_tables import Profile
-from .proposals import KEEPS, Proposal, propose
-from .trials import Trial, TrialSettings, run_trials
-
-WITHOUT_FILES = (
-    "INT8, leaving out squeeze and excitation, and rounding channels up: not tried, "
-    "for they are timed in exported files, and there is none."
-)
+from .proposals import propose
+from .timed_proposals import TimedProposal, time_proposals
 
 
 @dataclass(frozen=True)
@@ -43,8 +36,9 @@ class Diagnosis:
         rounds: Of every measurement.
         ceilings: Of the machine.
         profiles: One per runtime.
-        trials: The proposals that ran.
+        trials: The proposals that were timed.
         notes: What was not tried, and why.
+        was_interrupted: Whether Ctrl-C ended the trials early.
     """
 
     name: str
@@ -53,8 +47,9 @@ class Diagnosis:
     rounds: int
     ceilings: Ceilings
     profiles: tuple[Profile, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[TimedProposal, ...]
     notes: tuple[str, ...]
+    was_interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,9 +78,13 @@ class Examination:
 
 
 def diagnose(
-    candidate: Candidate, pictures: list[np.ndarray], examination: Examination
+    candidate: BenchmarkCandidate,
+    pictures: Sequence[np.ndarray],
+    examination: Examination,
 ) -> Diagnosis:
     """Examine a detector on the CPU.
+
+    Ctrl-C while changes are timed keeps what was measured before.
 
     Args:
         candidate: A config, with or without a checkpoint.
@@ -102,73 +101,66 @@ def diagnose(
             "does not give; pass a checkpoint for their true share and effect."
         )
     with torch_threads(examination.threads), tempfile.TemporaryDirectory() as folder:
-        threads = torch.get_num_threads()
+        threads, rounds = torch.get_num_threads(), examination.rounds
         detector = load_eager(candidate, examination.size)
         tell("measuring what the machine can do")
         ceilings = measure_ceilings()
-        tell(f"profiling eager PyTorch, {2 * examination.rounds} rounds")
-        profiles = [profile_eager(detector, pictures, examination.rounds)]
+        tell(f"profiling eager PyTorch, {2 * rounds} rounds")
+        profiles = [profile_eager(detector, pictures, rounds)]
+        proposals, untried = propose(detector.cfg.model, candidate.has_weights)
         files: dict[str, Path] = {}
         if examination.runtimes:
-            tell("exporting, for other runtimes")
             files = export_all(detector, Path(folder), notes)
         if "onnx" in files:
+            exact = ExportedDetector(files["onnx"], threads)
             profiles.append(
-                _onnx_profile(files["onnx"], detector, pictures, examination, threads)
+                _onnx_profile(exact, detector, pictures[0], rounds, threads)
             )
-        trials: list[Trial] = []
+            if examination.proposals:
+                proposals += runtime_proposals(files)
+                proposals += int8_proposals(exact, pictures, files, notes)
+        trials: list[TimedProposal] = []
+        was_interrupted = False
         if examination.proposals:
-            proposals, untried = propose(detector.cfg.model, candidate.has_weights)
-            proposals += _runtime_proposals(files)
-            settings = TrialSettings(examination.size, examination.rounds, threads)
-            trials, failed = run_trials(candidate, proposals, pictures, settings, files)
-            notes += untried + failed
-            if "onnx" in files:
-                changed = ChangedFiles(detector, files, pictures, Path(folder), threads)
-                changed.write_all()
-                more, failed = run_trials(
-                    candidate, changed.proposals, pictures, settings, changed.files
-                )
-                trials += more
-                notes += changed.notes + failed
-            else:
-                notes.append(WITHOUT_FILES)
+            notes += untried
+            settings = BenchmarkSettings(
+                threads=threads, size=examination.size, rounds=rounds, isolated=True
+            )
+            try:
+                for timed, said in time_proposals(
+                    candidate, proposals, pictures, settings, files
+                ):
+                    trials += timed
+                    notes += said
+            except KeyboardInterrupt:
+                was_interrupted = True
+                notes.append("Interrupted: not all changes were timed.")
     return Diagnosis(
         candidate.label,
         detector.size,
         threads,
-        examination.rounds,
+        rounds,
         ceilings,
         tuple(profiles),
         tuple(trials),
         tuple(notes),
+        was_interrupted,
     )
-
-
-def _runtime_proposals(files: Mapping[str, Path]) -> list[Proposal]:
-    return [
-        Proposal(
-            f"run in {RUNTIMES[suffix]}",
-            END_TO_END,
-            KEEPS,
-            runtime=suffix,
-            accuracy="unchanged; the deploy card proves it",
-        )
-        for suffix in files
-    ]
 
 
 def _onnx_profile(
-    path: Path,
+    exact: ExportedDetector,
     detector: EagerDetector,
-    pictures: list[np.ndarray],
-    examination: Examination,
+    picture: np.ndarray,
+    rounds: int,
     threads: int,
 ) -> Profile:
-    candidate = Candidate("onnx", str(path))
-    description = open_exported(path, threads).description
-    image, _ = input_for(candidate, description, pictures[:1], None)
-    found = profile_onnx(
-        path, image, examination.rounds, threads, module_labels(detector.model)
-    )
+    model, image = exact.model, exact.network_input(picture)
+    given = model.description.input
+    inputs = {given.name: image}
+    if given.image_sizes is not None:
+        # The picture fills its frame.
+        inputs[given.image_sizes] = np.array([image.shape[-2:]], np.float32)
+    labels = module_labels(detector.model)
+    found = profile_onnx(model.path, inputs, rounds, threads, labels)
     return replace(found, note=f"{found.note} The network with decoding, no NMS.")

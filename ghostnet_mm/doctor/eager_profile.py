@@ -23,7 +23,14 @@ from ..benchmarking.eager import EagerDetector, end_to_end_run, picture_pipeline
 from . import operator_kinds as kinds
 from . import part_labels
 from .part_labels import PartClock, labelled
-from .profile_tables import Profile, Round, Share, shares
+from .profile_tables import (
+    Profile,
+    Round,
+    most_expensive_first,
+    shares,
+    total_milliseconds,
+    with_rest,
+)
 
 WARM_UP = 2
 OPERATORS_WITHOUT_WORK = frozenset({"_unsafe_view", "detach", "alias"})
@@ -42,8 +49,7 @@ class OperatorClock(TorchDispatchMode):
     ):
         super().__init__()
         self.parts, self.clock = parts, clock
-        self.by_kind = Round({}, {}, {})
-        self.by_part = Round({}, {}, {})
+        self.by_kind, self.by_part = Round(), Round()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -66,10 +72,8 @@ class OperatorClock(TorchDispatchMode):
 
     def charge(self, kind: str, seconds: float, macs: int, moved: int) -> None:
         """Add to a kind, and to the part at work."""
-        for sums, name in ((self.by_kind, kind), (self.by_part, self.parts.part)):
-            sums.seconds[name] = sums.seconds.get(name, 0.0) + seconds
-            sums.macs[name] = sums.macs.get(name, 0) + macs
-            sums.bytes_moved[name] = sums.bytes_moved.get(name, 0) + moved
+        self.by_kind.charge(kind, seconds, macs, moved)
+        self.by_part.charge(self.parts.part, seconds, macs, moved)
 
     def _kind(self, name: str, func: Any, args: Sequence[Any]) -> str:
         kind = kinds.kind_of_aten(name, _is_view(func))
@@ -125,47 +129,41 @@ def profile_eager(
         for _ in range(rounds):
             parts.start()
             run()
-            wall.append(Round(parts.stop(), {}, {}))
+            wall.append(Round(parts.stop()))
         for _ in range(rounds):
             operators = OperatorClock(parts, clock)
             with operators, _hidden_products(detector.model, operators):
                 run()
             by_kind.append(operators.by_kind)
             by_part.append(operators.by_part)
-    for one in wall:
-        one.macs, one.bytes_moved = by_part[-1].macs, by_part[-1].bytes_moved
-    names = dict.fromkeys(name for one in wall for name in one.seconds)
-    ordered = [one for one in names if one != part_labels.OTHER] + [part_labels.OTHER]
-    part_rows = list(shares(wall, ordered))
+    for undisturbed in wall:
+        undisturbed.macs = by_part[-1].macs
+        undisturbed.bytes_moved = by_part[-1].bytes_moved
+    # What belongs to no part comes last.
+    names = dict.fromkeys(name for each in wall for name in each.seconds)
+    names.pop(part_labels.OTHER, None)
+    part_rows = tuple(shares(wall, [*names, part_labels.OTHER]))
+    whole = total_milliseconds(part_rows)
     return Profile(
         "eager PyTorch",
-        tuple(part_rows),
-        _with_python(by_kind, sum(one.milliseconds for one in part_rows)),
+        part_rows,
+        most_expensive_first(with_rest(shares(by_kind), kinds.PYTHON, whole)),
         "Parts: undisturbed rounds. Operators: rounds of their own, one at a time.",
     )
-
-
-def _with_python(rounds: Sequence[Round], whole: float) -> tuple[Share, ...]:
-    names = dict.fromkeys(name for one in rounds for name in one.seconds)
-    rows = list(shares(rounds, names))
-    between = whole - sum(one.milliseconds for one in rows)
-    # Timing operators one by one can take longer than they do undisturbed.
-    rows.append(Share(kinds.PYTHON, max(between, 0.0)))
-    return tuple(sorted(rows, key=lambda one: -one.milliseconds))
 
 
 @contextlib.contextmanager
 def _hidden_products(model: nn.Module, operators: OperatorClock) -> Iterator[None]:
     """Count the MACs of layers that stand for convolutions without calling one."""
 
-    def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def count(module: Any, _inputs: object, output: Tensor) -> None:
         macs = module.uncounted_macs(output)
         operators.charge(kinds.ELEMENTWISE, 0.0, macs, 0)
 
     handles = [
-        one.register_forward_hook(count)
-        for one in model.modules()
-        if hasattr(one, "uncounted_macs")
+        module.register_forward_hook(count)
+        for module in model.modules()
+        if hasattr(module, "uncounted_macs")
     ]
     try:
         yield
@@ -176,13 +174,14 @@ def _hidden_products(model: nn.Module, operators: OperatorClock) -> Iterator[Non
 
 def _is_view(func: Any) -> bool:
     return any(
-        one.alias_info is not None and not one.alias_info.is_write
-        for one in func._schema.returns
+        result.alias_info is not None and not result.alias_info.is_write
+        for result in func._schema.returns
     )
 
 
 def _bytes_moved(func: Any, name: str, inputs: Any, output: Any) -> int:
     if _is_view(func) or name in OPERATORS_WITHOUT_WORK:
         return 0
-    tensors = [one for one in tree_leaves((inputs, output)) if isinstance(one, Tensor)]
-    return sum(one.numel() * one.element_size() for one in tensors)
+    leaves = tree_leaves((inputs, output))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,8 +1,9 @@
 """Where the time of one picture went."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from .ceilings import Ceilings
 
@@ -63,30 +64,65 @@ class Profile:
     @property
     def milliseconds(self) -> float:
         """The whole picture's."""
-        return sum(one.milliseconds for one in self.parts or self.kinds)
+        return total_milliseconds(self.parts or self.kinds)
 
 
 @dataclass
 class Round:
-    """What one run added up to, by name."""
+    """What one run added up to, by name.
 
-    seconds: dict[str, float]
-    macs: dict[str, int]
-    bytes_moved: dict[str, int]
+    Attributes:
+        seconds: Of each.
+        macs: Multiply-accumulates.
+        bytes_moved: Read and written.
+    """
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    macs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    bytes_moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def charge(self, name: str, seconds: float, macs: int, moved: int) -> None:
+        """Add to what a name has."""
+        self.seconds[name] += seconds
+        self.macs[name] += macs
+        self.bytes_moved[name] += moved
 
 
-def shares(rounds: Sequence[Round], names: Iterable[str]) -> Iterator[Share]:
-    """Yield the median share of each name; counts are those of the last round."""
+def shares(
+    rounds: Sequence[Round], names: Iterable[str] | None = None
+) -> Iterator[Share]:
+    """Yield the median share of each name; counts are those of the last round.
+
+    Args:
+        rounds: At least one.
+        names: By default all, in the order in which they occur.
+    """
+    if names is None:
+        names = dict.fromkeys(name for each in rounds for name in each.seconds)
     for name in names:
         yield Share(
             name,
-            statistics.median(one.seconds.get(name, 0.0) for one in rounds) * 1e3,
+            statistics.median(each.seconds.get(name, 0.0) for each in rounds) * 1e3,
             rounds[-1].macs.get(name, 0),
             rounds[-1].bytes_moved.get(name, 0),
         )
 
 
-def fractions(rows: Sequence[Share]) -> Mapping[str, float]:
-    """Return each row's fraction of the rows' time."""
-    total = sum(one.milliseconds for one in rows)
-    return {one.name: one.milliseconds / total if total else 0.0 for one in rows}
+def with_rest(rows: Iterable[Share], name: str, whole: float) -> tuple[Share, ...]:
+    """Return rows with what they leave of the whole, in milliseconds.
+
+    Timing operators one by one can take longer than they do undisturbed: the rest is 0
+    then.
+    """
+    rows = tuple(rows)
+    return (*rows, Share(name, max(whole - total_milliseconds(rows), 0.0)))
+
+
+def most_expensive_first(rows: Iterable[Share]) -> tuple[Share, ...]:
+    """Return rows in order of their time."""
+    return tuple(sorted(rows, key=lambda row: -row.milliseconds))
+
+
+def total_milliseconds(rows: Iterable[Share]) -> float:
+    """Return the time of all rows."""
+    return sum(row.milliseconds for row in rows)

@@ -25,6 +25,7 @@ from ..evaluation.coco_table import ask_for_full_table
 from .detector_checkpoint import check_fit
 from .inference.published_classifier import read_tested_weights
 from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
+from .own_instances import own_instances
 from .quiet_runner import QuietRunner
 from .result_files import check_outputs, move_results, write_results_to
 from .start_checks import check_weights, forget_pretrained
@@ -61,7 +62,11 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
         forget_pretrained(cfg.model)
     _keep_checkpoints_whole(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
-    with new_work_dir_removed_on_mistake(cfg.work_dir), mistakes_told(cfg):
+    with (
+        own_instances(),
+        new_work_dir_removed_on_mistake(cfg.work_dir),
+        mistakes_told(cfg),
+    ):
         runner = _build_runner(cfg)
         if resumed is not None:
             # mmengine would take what last_checkpoint names, whole or not.
@@ -119,6 +124,7 @@ def run_testing(
         )
     with (
         tempfile.TemporaryDirectory() as scratch,
+        own_instances(),
         new_work_dir_removed_on_mistake(cfg.work_dir),
         mistakes_told(cfg),
     ):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
+from ..reporting.tables import NOT_MEASURED, Table
+
 METRIC_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 RECALL_ITEM = "AR@100"
 COLUMNS = {
@@ -31,18 +33,18 @@ def ask_for_full_table(evaluator: Any) -> None:
     Args:
         evaluator: An evaluator config or a list of them; changed in place.
     """
-    for one in evaluator if isinstance(evaluator, list) else [evaluator]:
-        if str(one.get("type")).rpartition(".")[2] != "CocoMetric":
+    for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
+        if str(metric.get("type")).rpartition(".")[2] != "CocoMetric":
             continue
-        metrics = one.get("metric", "bbox")
-        metrics = [metrics] if isinstance(metrics, str) else metrics
-        if not set(metrics) <= set(TASKS):
+        tasks = metric.get("metric", "bbox")
+        tasks = [tasks] if isinstance(tasks, str) else tasks
+        if not set(tasks) <= set(TASKS):
             continue
-        one["classwise"] = True
+        metric["classwise"] = True
         # The item's name is fixed in mmdet, the number of detections is not.
-        counts_100 = one.get("proposal_nums", [100])[0] == 100
-        if one.get("metric_items") is None and counts_100:
-            one["metric_items"] = [*METRIC_ITEMS, RECALL_ITEM]
+        counts_100 = metric.get("proposal_nums", [100])[0] == 100
+        if metric.get("metric_items") is None and counts_100:
+            metric["metric_items"] = [*METRIC_ITEMS, RECALL_ITEM]
 
 
 def take_class_scores(
@@ -82,14 +84,16 @@ def overall_table(metrics: Mapping[str, float]) -> str:
                 found[item.removeprefix(f"{task}_")] = value
         if found:
             rows.append([title, *(_number(found.get(item)) for item in COLUMNS)])
-    return _layout(["COCO", *COLUMNS.values()], rows) if rows else ""
+    return Table.of(["COCO", *COLUMNS.values()], rows).plain() if rows else ""
 
 
 def class_table(scores: Mapping[str, float]) -> str:
     """Return the AP of each class, best first, classes without objects last."""
     if not scores:
         return ""
-    ordered = sorted(scores.items(), key=lambda one: (math.isnan(one[1]), -one[1]))
+    ordered = sorted(
+        scores.items(), key=lambda named: (math.isnan(named[1]), -named[1])
+    )
     cells = [[name, _number(score)] for name, score in ordered]
     # Three columns of classes, read downwards, keep 80 classes on one screen.
     columns = 3 if len(cells) > 12 else 1
@@ -100,7 +104,8 @@ def class_table(scores: Mapping[str, float]) -> str:
         rows.append([text for cell in picked for text in cell])
     width = 2 * columns
     rows = [row + [""] * (width - len(row)) for row in rows]
-    return _layout(["class", "AP"] * columns, rows, left=(0, 2, 4))
+    names = range(0, width, 2)
+    return Table.of(["class", "AP"] * columns, rows, text_columns=names).plain()
 
 
 def summary(metrics: Mapping[str, float]) -> str:
@@ -125,19 +130,5 @@ def summary(metrics: Mapping[str, float]) -> str:
 
 def _number(value: float | None) -> str:
     # pycocotools gives -1 where there is no object to find.
-    return "-" if value is None or math.isnan(value) or value < 0 else f"{value:.3f}"
-
-
-def _layout(
-    header: list[str], rows: list[list[str]], left: Sequence[int] = (0,)
-) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = []
-    for row in (header, *rows):
-        cells = [
-            text.ljust(width) if index in left else text.rjust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join(lines)
+    is_number = value is not None and not math.isnan(value) and value >= 0
+    return f"{value:.3f}" if is_number else NOT_MEASURED

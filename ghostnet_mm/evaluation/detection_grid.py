@@ -2,21 +2,24 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from ghostnet_runtime import Detections
 from ghostnet_runtime.drawing import FONT
+from ghostnet_runtime.picture_reading import read_picture
+from ghostnet_runtime.picture_writing import write_picture
 
 from ..errors import DataError
-from .ground_truth import true_boxes, true_panoptic_map
-from .shown_objects import Boxes, PanopticMap, draw_shown, shown_in
+from .ground_truth import true_objects, true_panoptic_map
+from .predictions import PanopticMap, found_in
 
 if TYPE_CHECKING:
     from mmdet.datasets import BaseDetDataset
-    from torch import nn
+    from mmdet.models import BaseDetector
 
 # Smaller pictures are enlarged to this longer side, so that labels stay readable.
 MIN_SIDE = 480
@@ -30,22 +33,18 @@ class GridEntry:
     """A picture with what was found in it and what is in it."""
 
     image: np.ndarray  # (H, W, 3) uint8 BGR
-    detections: Boxes | PanopticMap
-    ground_truth: Boxes | PanopticMap
+    detections: Detections | PanopticMap
+    ground_truth: Detections | PanopticMap
     title: str = ""
 
 
 def draw_grid(
-    entries: Sequence[GridEntry],
-    class_names: Sequence[str],
-    score_threshold: float = 0.3,
-    columns: int = 2,
+    entries: Sequence[GridEntry], score_threshold: float = 0.3, columns: int = 2
 ) -> np.ndarray:
     """Draw pairs of pictures: detections on the left, ground truth on the right.
 
     Args:
         entries: The pictures, of any sizes.
-        class_names: Names by label.
         score_threshold: Detections with a lower score are left out.
         columns: Pairs side by side.
 
@@ -57,7 +56,7 @@ def draw_grid(
     """
     if not entries:
         raise DataError("There is no image to draw a grid of; check the dataset.")
-    pairs = [_draw_pair(entry, class_names, score_threshold) for entry in entries]
+    pairs = [_draw_pair(entry, score_threshold) for entry in entries]
     cell_height = max(pair.shape[0] for pair in pairs)
     cell_width = max(pair.shape[1] for pair in pairs)
     cells = [_pad(pair, cell_height, cell_width) for pair in pairs]
@@ -74,31 +73,25 @@ def draw_grid(
 def write_grid(
     path: str | os.PathLike,
     entries: Sequence[GridEntry],
-    class_names: Sequence[str],
     score_threshold: float = 0.3,
     columns: int = 2,
 ) -> Path:
-    """Write :func:`draw_grid` to a PNG file and return its path.
+    """Write :func:`draw_grid` to a picture file and return its path.
 
     Raises:
         DataError: There is no entry, or the file cannot be written.
     """
-    path = Path(path)
-    _, encoded = cv2.imencode(
-        ".png", draw_grid(entries, class_names, score_threshold, columns)
-    )
+    grid = draw_grid(entries, score_threshold, columns)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
+        return write_picture(Path(path), grid)
     except OSError as error:
         raise DataError(
             f"The picture grid cannot be written to {path} ({error.strerror})."
         ) from error
-    return path
 
 
 def write_detector_grid(
-    detector: "nn.Module",
+    detector: "BaseDetector",
     dataset: "BaseDetDataset",
     path: str | os.PathLike,
     num_images: int = 8,
@@ -110,7 +103,7 @@ def write_detector_grid(
     Args:
         detector: An mmdet detector; put into eval mode for the run.
         dataset: An mmdet dataset with a test pipeline that keeps the annotations.
-        path: The PNG file.
+        path: The file, such as a PNG.
         num_images: How many images, spread evenly over the dataset.
         score_threshold: Detections with a lower score are left out.
         indices: The images to show, instead of ``num_images``.
@@ -125,7 +118,6 @@ def write_detector_grid(
     if indices is None:
         count = min(num_images, len(dataset))
         indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    class_names = dataset.metainfo["classes"]
     was_training = detector.training
     detector.eval()
     entries = []
@@ -134,53 +126,56 @@ def write_detector_grid(
             sample = dataset[int(index)]
             info = dataset.get_data_info(int(index))
             (result,) = detector.test_step(pseudo_collate([sample]))
-            entries.append(_entry(info, shown_in(result), dataset.metainfo))
+            found = found_in(result, dataset.metainfo["classes"])
+            entries.append(_entry(info, found, dataset.metainfo))
     detector.train(was_training)
-    return write_grid(path, entries, class_names, score_threshold)
+    return write_grid(path, entries, score_threshold)
 
 
-def _entry(info: dict, found: Boxes | PanopticMap, metainfo: dict) -> GridEntry:
+def _entry(
+    info: dict[str, Any], found: Detections | PanopticMap, metainfo: dict[str, Any]
+) -> GridEntry:
     # Straight from the annotation, so that the truth shown is not what a pipeline made
     # of it; detections are in the pixels of the original image too.
-    image = cv2.imread(info["img_path"], cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"The image {info['img_path']} cannot be read.")
+    image, _ = read_picture(Path(info["img_path"]))
+    truth: Detections | PanopticMap
     if isinstance(found, PanopticMap):
-        truth = true_panoptic_map(info, len(metainfo["thing_classes"]))
+        truth = true_panoptic_map(info, len(metainfo["thing_classes"]), found.names)
     else:
-        truth = true_boxes(info, image.shape[:2], with_masks=found.masks is not None)
+        with_masks = found.masks is not None
+        truth = true_objects(info, image.shape[:2], found.names, with_masks)
     return GridEntry(image, found, truth, Path(info["img_path"]).name)
 
 
-def _draw_pair(
-    entry: GridEntry, class_names: Sequence[str], score_threshold: float
-) -> np.ndarray:
+def _draw_pair(entry: GridEntry, score_threshold: float) -> np.ndarray:
     factor = max(1.0, MIN_SIDE / max(entry.image.shape[:2]))
-    panels = []
-    for what, shown in (
-        ("detected", entry.detections),
-        ("ground truth", entry.ground_truth),
-    ):
-        image, shown = _enlarge(entry.image, shown, factor)
-        panel = draw_shown(image, shown, class_names, score_threshold)
-        panels.append(_caption(panel, what))
+    image, found = _enlarge(
+        entry.image, entry.detections.above(score_threshold), factor
+    )
+    _, truth = _enlarge(entry.image, entry.ground_truth, factor)
+    panels = [
+        _caption(found.plot(image), "detected"),
+        _caption(truth.plot(image, with_scores=False), "ground truth"),
+    ]
     pair = _join(panels, axis=1)
     return _caption(pair, entry.title) if entry.title else pair
 
 
 def _enlarge(
-    image: np.ndarray, shown: Boxes | PanopticMap, factor: float
-) -> tuple[np.ndarray, Boxes | PanopticMap]:
+    image: np.ndarray, shown: Detections | PanopticMap, factor: float
+) -> tuple[np.ndarray, Detections | PanopticMap]:
     height, width = image.shape[:2]
     size = (round(width * factor), round(height * factor))
     enlarged = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
     if isinstance(shown, PanopticMap):
-        return enlarged, PanopticMap(_enlarge_map(shown.ids.astype(np.int32), size))
-    masks = shown.masks
-    if masks is not None:
-        masks = [_enlarge_map(np.asarray(mask, np.uint8), size) for mask in masks]
-    boxes = np.asarray(shown.boxes, dtype=float).reshape(-1, 4) * factor
-    return enlarged, Boxes(boxes, shown.labels, shown.scores, masks)
+        ids = _enlarge_map(shown.ids.astype(np.int32), size)
+        return enlarged, replace(shown, ids=ids)
+    masks = None
+    if shown.masks is not None:
+        masks = np.zeros((len(shown), *enlarged.shape[:2]), bool)
+        for index, mask in enumerate(shown.masks):
+            masks[index] = _enlarge_map(mask.astype(np.uint8), size)
+    return enlarged, replace(shown, boxes=shown.boxes * factor, masks=masks)
 
 
 def _enlarge_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

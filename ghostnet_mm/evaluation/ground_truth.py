@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
+from ghostnet_runtime import Detections
 from pycocotools import mask as coco_mask
 
 from ..errors import DataError
 from .panoptic_map import INSTANCE_OFFSET, VOID
-from .shown_objects import Boxes, PanopticMap
+from .predictions import PanopticMap
 
 
-def true_boxes(
-    info: dict[str, Any], shape: tuple[int, int], with_masks: bool = False
-) -> Boxes:
-    """Return the annotated objects of an image, crowds left out.
+def true_objects(
+    info: dict[str, Any],
+    shape: tuple[int, int],
+    names: Sequence[str],
+    with_masks: bool = False,
+) -> Detections:
+    """Return the annotated objects of an image with scores of 1, crowds left out.
 
     Args:
         info: What ``dataset.get_data_info(index)`` returned.
         shape: The image's (height, width).
+        names: Of all classes, by label.
         with_masks: Whether to decode the masks too.
     """
     instances = [i for i in info["instances"] if not i.get("ignore_flag")]
     masks = None
     if with_masks:
-        masks = [_decode(i.get("mask"), shape) for i in instances]
-    return Boxes(
+        masks = np.zeros((len(instances), *shape), bool)
+        for mask, instance in zip(masks, instances, strict=True):
+            mask[:] = _decode(instance.get("mask"), shape)
+    return Detections(
         np.array([i["bbox"] for i in instances], dtype=float).reshape(-1, 4),
+        np.ones(len(instances)),
         np.array([i["bbox_label"] for i in instances], dtype=int),
-        masks=masks,
+        tuple(names),
+        masks,
     )
 
 
@@ -44,12 +54,15 @@ def _decode(annotation: Any, shape: tuple[int, int]) -> np.ndarray:
     return coco_mask.decode(annotation).astype(bool)
 
 
-def true_panoptic_map(info: dict[str, Any], num_things: int) -> PanopticMap:
+def true_panoptic_map(
+    info: dict[str, Any], num_things: int, names: Sequence[str]
+) -> PanopticMap:
     """Return the annotated segments of an image in mmdet's encoding; crowds are void.
 
     Args:
         info: What ``dataset.get_data_info(index)`` of a panoptic dataset returned.
         num_things: Labels below it are things.
+        names: Of all classes, by label.
 
     Raises:
         DataError: The PNG cannot be read.
@@ -66,4 +79,4 @@ def true_panoptic_map(info: dict[str, Any], num_things: int) -> PanopticMap:
             ids[coco_ids == segment["id"]] = label + INSTANCE_OFFSET * number
         elif label >= num_things:
             ids[coco_ids == segment["id"]] = label
-    return PanopticMap(ids)
+    return PanopticMap(ids, tuple(names))

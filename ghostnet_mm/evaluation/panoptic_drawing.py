@@ -44,10 +44,10 @@ def segment_color(segment: Segment) -> tuple[int, int, int]:
     blue, green, red = (value / 255 for value in class_color(segment.label))
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
     step = segment.id // INSTANCE_OFFSET % 4
-    rgb = colorsys.hsv_to_rgb(
+    red, green, blue = colorsys.hsv_to_rgb(
         hue, saturation * (1 - 0.1 * step), value * (1 - 0.15 * step)
     )
-    return tuple(round(255 * channel) for channel in reversed(rgb))
+    return round(255 * blue), round(255 * green), round(255 * red)
 
 
 def _draw_borders(canvas: np.ndarray, ids: np.ndarray) -> None:

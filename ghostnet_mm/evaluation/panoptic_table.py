@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from ..reporting.tables import Table
+
 GROUPS = {"all": "", "things": "_th", "stuff": "_st"}
 SCORES = ("PQ", "SQ", "RQ")
 
@@ -17,13 +19,12 @@ def panoptic_table(metrics: Mapping[str, float]) -> str:
     found = {key.rpartition("/")[2]: value for key, value in metrics.items()}
     if "PQ" not in found:
         return ""
-    lines = ["COCO panoptic     PQ     SQ     RQ"]
-    lines.append("-" * len(lines[0]))
-    for group, suffix in GROUPS.items():
-        cells = [_number(found.get(f"{score}{suffix}")) for score in SCORES]
-        lines.append(f"{group:<14}" + "".join(f"{cell:>6} " for cell in cells).rstrip())
-    return "\n".join(lines)
+    rows = [
+        [group, *(_number(found.get(f"{score}{suffix}")) for score in SCORES)]
+        for group, suffix in GROUPS.items()
+    ]
+    return Table.of(["COCO panoptic", *SCORES], rows).plain()
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.1f}"
+def _number(value: float | None) -> str | None:
+    return None if value is None or math.isnan(value) else f"{value:.1f}"

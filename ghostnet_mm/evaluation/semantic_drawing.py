@@ -92,8 +92,7 @@ def _legend(
         top = MARGIN + index * LINE_HEIGHT
         if color is not None:
             corner = (MARGIN + SWATCH, top + SWATCH)
-            color = tuple(int(one) for one in color)
-            cv2.rectangle(canvas, (MARGIN, top), corner, color, cv2.FILLED)
+            cv2.rectangle(canvas, (MARGIN, top), corner, color.tolist(), cv2.FILLED)
             cv2.rectangle(canvas, (MARGIN, top), corner, INK, 1)
         origin = (2 * MARGIN + SWATCH, top + SWATCH - 3)
         cv2.putText(canvas, text, origin, FONT, FONT_SCALE, INK, 1, cv2.LINE_AA)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..configuration.console import tell
 from ..errors import OptionError
 from ..fusion.concat_free import splittable_blocks
-from .concat_free_timing import PairTiming, time_blocks
+from ..measuring.latency import Gain
+from .concat_free_timing import time_blocks
 
 NONE, MEASURED, ALL = MODES = ("none", "measured", "all")
 # The runtimes that decide for their formats; ONNX Runtime does where neither is asked.
@@ -19,21 +20,6 @@ RUNTIME_OF = {
     "onnx-nms": "onnxruntime",
     "openvino": "openvino",
 }
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How many times as fast a block is without concatenation, over timed rounds.
-
-    Attributes:
-        median: Of all rounds.
-        low: The lower quartile.
-        high: The upper quartile.
-    """
-
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -52,9 +38,9 @@ class BlockChoice:
 
     def __str__(self) -> str:
         parts = [
-            f"{one.median:.2f} times as fast in {runtime} ({one.low:.2f} to "
-            f"{one.high:.2f})"
-            for runtime, one in self.gains.items()
+            f"{gain.median:.2f} times as fast in {runtime} ({gain.low:.2f} to "
+            f"{gain.high:.2f})"
+            for runtime, gain in self.gains.items()
         ]
         return ", ".join([self.name, *parts])
 
@@ -76,7 +62,7 @@ class ConcatFreeChoice:
     @property
     def rewritten(self) -> list[str]:
         """Names of the blocks that the files hold without concatenation."""
-        return [one.name for one in self.blocks if one.rewritten]
+        return [block.name for block in self.blocks if block.rewritten]
 
 
 def choose_concat_free(
@@ -122,9 +108,9 @@ def choose_concat_free(
     else:
         choice = _measured(graph, image, formats, rounds, threads)
     tell(f"concat-free: {len(choice.rewritten)} of {len(names)} blocks rewritten")
-    for one in choice.blocks:
-        if one.rewritten:
-            tell(f"  {one}")
+    for block in choice.blocks:
+        if block.rewritten:
+            tell(f"  {block}")
     return choice
 
 
@@ -140,27 +126,20 @@ def _measured(
             "--concat-free measured needs --latency-rounds of 1 or more to time the "
             "blocks."
         )
-    runtimes = sorted({RUNTIME_OF[one] for one in formats if one in RUNTIME_OF})
+    runtimes = sorted({RUNTIME_OF[name] for name in formats if name in RUNTIME_OF})
     runtimes = runtimes or ["onnxruntime"]
     size = "x".join(str(side) for side in image.shape[-2:])
-    timings: dict[str, dict[str, PairTiming]] = {}
+    gains: dict[str, dict[str, Gain]] = {}
     for runtime in runtimes:
         tell(f"timing Ghost blocks with and without concatenation in {runtime}")
-        for one in time_blocks(graph, image, runtime, rounds, threads):
-            timings.setdefault(one.name, {})[runtime] = one
+        for timing in time_blocks(graph, image, runtime, rounds, threads):
+            gains.setdefault(timing.name, {})[runtime] = timing.gain
     return ConcatFreeChoice(
         MEASURED,
         f"A block is rewritten where three of four rounds at {size} found it faster "
         f"without concatenation in {' and in '.join(runtimes)}.",
         tuple(
-            BlockChoice(
-                name,
-                all(one.is_faster for one in found.values()),
-                {
-                    runtime: Gain(one.ratio, one.low, one.high)
-                    for runtime, one in found.items()
-                },
-            )
-            for name, found in timings.items()
+            BlockChoice(name, all(gain.is_sure for gain in found.values()), found)
+            for name, found in gains.items()
         ),
     )

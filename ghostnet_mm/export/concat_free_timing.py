@@ -1,16 +1,18 @@
 """Measuring where the concat-free form of Ghost bottlenecks is faster."""
 
-import io
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..fusion.concat_free import concat_free, splittable_blocks
-from ..measuring.latency import alternating_times, paired_ratios, torch_threads
+from ..measuring.latency import Gain, alternating_times, paired_ratios, torch_threads
+from ..measuring.onnx_runtime_profile import open_session
+from ..reporting.tables import Table
 from .formats.libraries import import_library
 
 RUNTIMES = ("torch", "onnxruntime", "openvino")
@@ -28,10 +30,7 @@ class PairTiming:
         runtime: One of :data:`RUNTIMES`.
         joined: Median milliseconds with concatenation.
         halved: Median milliseconds without.
-        ratio: Median over the rounds of joined / halved; above 1 the concat-free form
-            is faster.
-        low: Lower quartile of the same.
-        high: Upper quartile.
+        gain: Joined / halved over the rounds; above 1 the concat-free form is faster.
     """
 
     name: str
@@ -39,23 +38,17 @@ class PairTiming:
     runtime: str
     joined: float
     halved: float
-    ratio: float
-    low: float
-    high: float
-
-    @property
-    def is_faster(self) -> bool:
-        """Whether three rounds of four found the concat-free form faster."""
-        return self.low > 1
+    gain: Gain
 
 
 def onnx_bytes(module: nn.Module, x: Tensor) -> bytes:
     """Return the ONNX file of a module for inputs of the shape of ``x``."""
     # torch's exporter needs it.
     import_library("onnxscript", "onnx")
-    file = io.BytesIO()
-    torch.onnx.export(module, (x,), file, dynamo=True, verbose=False)
-    return file.getvalue()
+    program = torch.onnx.export(module, (x,), dynamo=True, verbose=False)
+    assert program is not None
+    serialized: bytes = program.model_proto.SerializeToString()
+    return serialized
 
 
 def runner(
@@ -81,7 +74,9 @@ def runner(
 
         return run
     if runtime == "onnxruntime":
-        return _onnxruntime_runner(onnx_bytes(module, x), x, threads)
+        session = open_session(onnx_bytes(module, x), threads)
+        feed = {session.get_inputs()[0].name: x.contiguous().numpy()}
+        return partial(session.run, None, feed)
     if runtime == "openvino":
         return _openvino_runner(onnx_bytes(module, x), x, threads)
     raise OptionError(
@@ -89,32 +84,20 @@ def runner(
     )
 
 
-def _onnxruntime_runner(
+def _openvino_runner(
     file: bytes, x: Tensor, threads: int | None
-) -> Callable[[], list[object]]:
-    onnxruntime = import_library("onnxruntime", "onnx")
-    options = onnxruntime.SessionOptions()
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        file, options, providers=["CPUExecutionProvider"]
-    )
-    feed = {session.get_inputs()[0].name: x.contiguous().numpy()}
-    return lambda: session.run(None, feed)
-
-
-def _openvino_runner(file: bytes, x: Tensor, threads: int | None) -> Callable[[], list]:
+) -> Callable[[], object]:
     openvino = import_library("openvino", "openvino")
     core = openvino.Core()
     # Else bfloat16 where the CPU has it.
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+        options["INFERENCE_NUM_THREADS"] = str(threads)
     compiled = core.compile_model(core.read_model(file), "CPU", options)
     request = compiled.create_infer_request()
     feed = [x.contiguous().numpy()]
 
-    def run() -> list:
+    def run() -> object:
         results = request.infer(feed, share_outputs=True)
         return [results[port] for port in compiled.outputs]
 
@@ -137,16 +120,13 @@ def time_pair(
     }
     with torch_threads(threads):
         times = alternating_times(passes, rounds, warm_up=10, settling=2)
-    ratio, low, high = paired_ratios(times["joined"], times["halved"])
     return PairTiming(
         name,
         tuple(x.shape),
         runtime,
         statistics.median(times["joined"]),
         statistics.median(times["halved"]),
-        ratio,
-        low,
-        high,
+        paired_ratios(times["joined"], times["halved"]),
     )
 
 
@@ -156,7 +136,7 @@ def block_inputs(deployed: nn.Module, image: Tensor) -> dict[str, Tensor]:
     handles = []
     for name, block in splittable_blocks(deployed).items():
 
-        def note(_module: nn.Module, args: tuple, name: str = name) -> None:
+        def note(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
             inputs[name] = args[0].clone()
 
         handles.append(block.register_forward_pre_hook(note))
@@ -201,26 +181,21 @@ def time_network(
     return time_pair(name, deployed, halved, image, runtime, rounds, threads)
 
 
-def format_timings(timings: Sequence[PairTiming]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: a row per block, a column per runtime."""
-    runtimes = list(dict.fromkeys(one.runtime for one in timings))
-    names = list(dict.fromkeys(one.name for one in timings))
-    cells = {(one.name, one.runtime): one for one in timings}
-    width = max(len(name) for name in names)
-    yield f"| {'block':{width}} | input        | {' | '.join(runtimes)} |"
-    yield f"|{'-' * (width + 2)}|--------------|{'---:|' * len(runtimes)}"
-    for name in names:
-        row = [cells[name, runtime] for runtime in runtimes if (name, runtime) in cells]
-        shape = " x ".join(str(side) for side in row[0].shape[1:])
-        texts = (
-            _cell(cells[name, runtime]) if (name, runtime) in cells else ""
-            for runtime in runtimes
+def timings_table(timings: Sequence[PairTiming]) -> Table:
+    """Return a row per block and a column per runtime."""
+    runtimes = list(dict.fromkeys(timing.runtime for timing in timings))
+    shapes = {timing.name: timing.shape[1:] for timing in timings}
+    cells = {
+        (timing.name, timing.runtime): f"{timing.joined:.3f} -> {timing.halved:.3f} "
+        f"ms, {timing.gain}"
+        for timing in timings
+    }
+    rows = [
+        (
+            name,
+            " x ".join(str(side) for side in shape),
+            *(cells.get((name, runtime)) for runtime in runtimes),
         )
-        yield f"| {name:{width}} | {shape:12} | {' | '.join(texts)} |"
-
-
-def _cell(timing: PairTiming) -> str:
-    return (
-        f"{timing.joined:.3f} -> {timing.halved:.3f} ms, "
-        f"{timing.ratio:.2f} ({timing.low:.2f}-{timing.high:.2f})"
-    )
+        for name, shape in shapes.items()
+    ]
+    return Table.of(("block", "input", *runtimes), rows, text_columns=2)

@@ -1,21 +1,24 @@
-"""What a program must know to run an exported detector, as a JSON-serializable dict.
-
-Its keys are explained in docs/deploy.md.
-"""
+"""From a config and a graph to what a program must know to run an exported file."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import mmdet
 import torch
-from ghostnet_runtime.description_text import FORMAT
+from ghostnet_runtime.description import (
+    Description,
+    InputForm,
+    OutputForm,
+    ResizeRule,
+    Source,
+    Triple,
+)
+from ghostnet_runtime.json_records import FieldError
+from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmengine.config import Config
-from torch import nn
 
 from ..errors import OptionError
 from ..version import __version__
@@ -24,6 +27,7 @@ from .graph.resizing import Resizing, read_resizing
 
 # The deepest stride of the package's backbones.
 DEEPEST_STRIDE = 32
+IMAGE_SIZES = "image_sizes"
 
 
 def describe(
@@ -33,7 +37,7 @@ def describe(
     *,
     size: tuple[int, int] | None = None,
     name: str | None = None,
-) -> dict[str, Any]:
+) -> Description:
     """Describe the candidates' form of a graph for inputs of one size and batch 1.
 
     Args:
@@ -52,123 +56,113 @@ def describe(
         OptionError: The config prepares pictures in a way that is not known here, or
             the network does not take inputs of this size.
     """
+    resizing = read_resizing(cfg, size)
+    fed = _input_form(graph, resizing)
+    masks = graph.decoder.mask_rules()
+    selection = graph.decoder.selection()
+    if fed.size is not None:
+        levels = graph.level_sizes(fed.size)
+        levels = levels if selection.per_level else (sum(levels),)
+        selection = replace(selection, levels=levels)
+    try:
+        return Description(
+            task="instance_segmentation" if masks else "detection",
+            name=name or Path(cfg.filename or "detector").stem,
+            classes=tuple(str(name) for name in class_names),
+            input=fed,
+            resize=ResizeRule(
+                resizing.scale,
+                resizing.keep_ratio,
+                _pad_value(resizing, fed, graph.network.data_preprocessor),
+                resizing.pad,
+            ),
+            outputs=OutputForm(
+                form="candidates",
+                names=graph.output_names,
+                class_boxes=graph.class_boxes,
+                score_factors=graph.decoder.has_factors,
+            ),
+            selection=selection,
+            source=Source(
+                config=Path(cfg.filename).name if cfg.filename else None,
+                ghostnet_mm=__version__,
+                torch=torch.__version__,
+                mmdet=mmdet.__version__,
+            ),
+            masks=masks,
+        )
+    except FieldError as error:
+        raise OptionError(f"This config cannot be exported: {error}.") from error
+
+
+def _input_form(graph: DetectionGraph, resizing: Resizing) -> InputForm:
     preprocessor = graph.network.data_preprocessor
     divisor = int(preprocessor.pad_size_divisor)
+    height, width = resizing.padded_size(divisor) or (None, None)
     mean, std = _normalization(preprocessor)
-    resizing = read_resizing(cfg, size)
-    height, width = resizing.padded_size(divisor)
-    levels = _levels(graph, (height, width)) if height is not None else None
-    selection = asdict(graph.decoder.selection())
-    per_level = selection["per_level"]
-    if levels is not None and not per_level:
-        levels = [sum(levels)]
-    pads_later = resizing.pad == "divisor"
-    grey = float(preprocessor.pad_value)
-    # mmdet pads what it has normalized already, transforms pad pictures.
-    pad_value = (
-        [grey * s + m for m, s in zip(mean, std, strict=True)]
-        if pads_later
-        else list(resizing.pad_value)
-    )
-    rgb = bool(preprocessor._channel_conversion)
-    if not rgb or pads_later:
-        ordered = pad_value
-    else:
-        ordered = pad_value[::-1]
     # What the pipeline itself pads counts as picture.
-    fills = not pads_later or fills_input(resizing, (height, width))
-    masks = graph.decoder.mask_rules()
-    description = {
-        "format": FORMAT,
-        "task": "instance_segmentation" if masks else "detection",
-        "name": name or Path(cfg.filename or "detector").stem,
-        "classes": [str(one) for one in class_names],
-        "input": {
-            "name": "image",
-            "form": "tensor",
-            "batch": 1,
-            "height": height,
-            "width": width,
-            "size_divisor": divisor if divisor > 1 else DEEPEST_STRIDE,
-            "channel_order": "rgb" if rgb else "bgr",
-            "mean": mean,
-            "std": std,
-            "image_sizes": (
-                "image_sizes" if graph.takes_image_sizes and not fills else None
-            ),
-        },
-        "resize": {
-            "scale": list(resizing.scale) if resizing.scale else None,
-            "keep_ratio": resizing.keep_ratio,
-            "pad_value": ordered,
-            "pad": resizing.pad,
-        },
-        "outputs": {
-            "form": "candidates",
-            "names": list(graph.output_names),
-            "class_boxes": graph.class_boxes,
-            "score_factors": graph.decoder.has_factors,
-        },
-        "selection": {
-            "levels": levels,
-            "strides": graph.decoder.strides if per_level else [],
-            "priors_per_cell": graph.decoder.priors_per_cell if per_level else [],
-            **selection,
-        },
-        "source": {
-            "config": Path(cfg.filename).name if cfg.filename else None,
-            "ghostnet_mm": __version__,
-            "torch": torch.__version__,
-            "mmdet": mmdet.__version__,
-        },
-    }
-    if masks:
-        description["masks"] = masks
-    return description
+    fills = resizing.pad != "divisor" or (
+        not resizing.keep_ratio and resizing.scale == (width, height)
+    )
+    return InputForm(
+        name="image",
+        form="tensor",
+        batch=1,
+        height=height,
+        width=width,
+        size_divisor=divisor if divisor > 1 else DEEPEST_STRIDE,
+        channel_order="rgb" if preprocessor._channel_conversion else "bgr",
+        mean=mean,
+        std=std,
+        image_sizes=IMAGE_SIZES if graph.takes_image_sizes and not fills else None,
+    )
 
 
-def fills_input(resizing: Resizing, size: tuple[int | None, int | None]) -> bool:
-    """Whether every picture covers the input of this size, without padding."""
-    if resizing.keep_ratio or resizing.scale is None:
-        return False
-    return (size[1], size[0]) == tuple(resizing.scale)
+def _pad_value(
+    resizing: Resizing, fed: InputForm, preprocessor: DetDataPreprocessor
+) -> Triple:
+    """Return the gray levels that a picture is padded with, in the network's order."""
+    if resizing.pad == "divisor":
+        # mmdet pads what it has normalized already, transforms pad pictures.
+        gray = float(preprocessor.pad_value)
+        first, second, third = (
+            gray * std + mean for mean, std in zip(fed.mean, fed.std, strict=True)
+        )
+        return first, second, third
+    first, second, third = resizing.pad_value
+    return (third, second, first) if fed.channel_order == "rgb" else resizing.pad_value
 
 
-def _levels(graph: DetectionGraph, size: tuple[int, int]) -> list[int]:
-    """Count the candidates of each level."""
-    if graph.takes_image_sizes:
-        return [graph.decoder.num_proposals]
-    counts = graph.decoder.priors_per_cell
-    return [
-        math.prod(cells) * count
-        for cells, count in zip(graph.map_sizes(size), counts, strict=True)
-    ]
-
-
-def _normalization(preprocessor: nn.Module) -> tuple[list[float], list[float]]:
+def _normalization(preprocessor: DetDataPreprocessor) -> tuple[Triple, Triple]:
+    """Return mean and std of each channel."""
     if not preprocessor._enable_normalize:
-        return [0.0] * 3, [1.0] * 3
-    both = []
-    for one in (preprocessor.mean, preprocessor.std):
-        # As written in the config, where single precision would show 123.67500305.
-        values = [float(f"{value:.7g}") for value in one.flatten().tolist()]
-        both.append(values * 3 if len(values) == 1 else values)
-    return both[0], both[1]
+        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return _triple(preprocessor.mean), _triple(preprocessor.std)
+
+
+def _triple(numbers: torch.Tensor) -> Triple:
+    # As written in the config, where single precision would show 123.67500305.
+    first, *others = (float(f"{number:.7g}") for number in numbers.flatten().tolist())
+    second, third = others or (first, first)
+    return first, second, third
 
 
 def with_dynamic_axes(
-    description: Mapping[str, Any], *, batch: bool, size: bool
-) -> dict[str, Any]:
-    """Return the description of the same graph with free batch or input size."""
-    changed = {key: value for key, value in description.items()}
-    changed["input"] = dict(description["input"])
+    description: Description, *, batch: bool, size: bool
+) -> Description:
+    """Return the description of the same graph with free batch or input size.
+
+    Raises:
+        OptionError: The input has no size, and is to have one.
+    """
+    fed, selection = description.input, description.selection
     if batch:
-        changed["input"]["batch"] = None
+        fed = replace(fed, batch=None)
     if size:
-        changed["input"].update(height=None, width=None)
-        changed["selection"] = dict(description["selection"], levels=None)
-    if changed["input"]["height"] is None and not size:
+        fed = replace(fed, height=None, width=None)
+        selection = replace(selection, levels=None)
+    elif fed.size is None:
         raise OptionError(
             "The config leaves pictures as large as they are: give --size HEIGHT WIDTH."
         )
-    return changed
+    return replace(description, input=fed, selection=selection)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 import numpy as np
-from ghostnet_runtime import Detector
+from ghostnet_runtime import Detections, Detector
 
-from ..evaluation.shown_objects import Boxes
 from .exported_models import open_exported
 
 
@@ -39,10 +38,9 @@ class ExportedDetector:
         self.model = open_exported(path, threads, precision)
         self._detector = Detector.of_backend(self.model.backend)
 
-    def detect(self, pixels: np.ndarray) -> Boxes:
+    def detect(self, pixels: np.ndarray) -> Detections:
         """Detect on one picture, (H, W, 3) uint8 BGR; boxes are in its pixels."""
-        found = self._detector(pixels)
-        return Boxes(found.boxes, found.labels, found.scores, found.masks)
+        return self._detector(pixels)
 
     def network_input(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the network is fed for a picture, with the batch dimension."""

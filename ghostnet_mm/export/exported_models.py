@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +23,8 @@ from ghostnet_runtime.backends import (
     open_model,
     unreadable_model,
 )
-from ghostnet_runtime.description_text import find_description, parse_description
+from ghostnet_runtime.description import Description, read_description
+from ghostnet_runtime.description_text import find_description
 
 from ..errors import OptionError, UserError
 from .formats.libraries import import_library
@@ -45,7 +45,7 @@ class ExportedModel:
     """
 
     path: Path
-    description: dict[str, Any]
+    description: Description
     backend: Backend
 
     def run(
@@ -66,24 +66,23 @@ class ExportedModel:
         Raises:
             OptionError: The input is not what the file takes.
         """
-        given = self.description["input"]
+        fed = self.description.input
         self._check(image)
-        inputs = {given["name"]: np.ascontiguousarray(image)}
-        if given.get("image_sizes"):
+        inputs = {fed.name: np.ascontiguousarray(image)}
+        if fed.image_sizes is not None:
             if image_sizes is None:
                 image_sizes = np.array([image.shape[2:]] * len(image))
-            inputs[given["image_sizes"]] = np.float32(image_sizes)
-        return self.backend.run(inputs, self.description["outputs"]["names"])
+            inputs[fed.image_sizes] = np.asarray(image_sizes, np.float32)
+        return self.backend.run(inputs, self.description.outputs.names)
 
     def _check(self, image: np.ndarray) -> None:
-        given = self.description["input"]
-        height, width = given.get("height") or "H", given.get("width") or "W"
-        batch = given.get("batch") or "N"
-        if given.get("form") == "pixels":
+        fed = self.description.input
+        height, width = fed.size or ("H", "W")
+        dtype: str = "float32"
+        wanted: tuple[int | str, ...] = (fed.batch or "N", 3, height, width)
+        if fed.form == "pixels":
             # The graph resizes: height and width are those of the network inside.
-            dtype, wanted = "uint8", (batch, "H", "W", 3)
-        else:
-            dtype, wanted = "float32", (batch, 3, height, width)
+            dtype, wanted = "uint8", (fed.batch or "N", "H", "W", 3)
         fits = image.ndim == len(wanted) and all(
             isinstance(side, str) or side == found
             for side, found in zip(wanted, image.shape, strict=True)
@@ -96,7 +95,7 @@ class ExportedModel:
 
 
 def open_exported(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     threads: int | None = None,
     precision: str | None = None,
 ) -> ExportedModel:
@@ -118,7 +117,7 @@ def open_exported(
     if precision is not None:
         openers = {".xml": partial(OpenVinoBackend, precision=precision)}
     backend = open_model(path, threads, openers)
-    description = parse_description(backend.description, backend.origin)
+    description = read_description(backend.description, backend.origin)
     return ExportedModel(Path(path).expanduser(), description, backend)
 
 
@@ -136,9 +135,8 @@ class DescribedBackend:
 
     def __init__(self, description: str, origin: Path, compute: Compute):
         self.description, self.origin = description, origin
-        entry = parse_description(description, origin)["input"]
-        sizes = entry.get("image_sizes")
-        self.inputs = [entry["name"], *([sizes] if sizes else [])]
+        fed = read_description(description, origin).input
+        self.inputs = [name for name in (fed.name, fed.image_sizes) if name is not None]
         self._compute = compute
 
     def run(self, inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
 from ghostnet_runtime.atomic_writing import finished_folder
+from ghostnet_runtime.description import Description
 
 from ..configuration.console import tell
-from ..engine.inference.detection import Detector
+from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
 from ..fusion.concat_free import concat_free
 from ..measuring.latency import torch_threads
 from .card.card_page import card_page
 from .card.deploy_card import DeployCard
+from .card.export_request import ExportRequest
 from .card.measured_exports import WrittenExport, measured_card
 from .card.mmdet_reference import resized_detector
 from .concat_free_choice import choose_concat_free
 from .description import describe
-from .export_request import ExportRequest
-from .formats.onnx.postprocessing import needs_picture_sizes
-from .formats.registry import ExportFormat, chosen_formats
+from .formats.base import ExportFormat, ExportJob, ExportOptions
+from .formats.registry import chosen_formats
 from .graph.detection_graph import DetectionGraph
 from .graph.resizing import shrunk_pictures
+from .graph.static_graph import example_image
 
 CARD_JSON, CARD_PAGE = "deploy_card.json", "deploy_card.html"
 
 
 def export_detector(
-    detector: Detector, out_dir: str | os.PathLike, name: str, request: ExportRequest
+    detector: TrainedDetector,
+    out_dir: str | os.PathLike[str],
+    name: str,
+    request: ExportRequest,
 ) -> DeployCard:
     """Export a detector, measure every file, and write the deploy card.
 
@@ -56,43 +59,36 @@ def export_detector(
     formats = _formats(graph, description, request)
     with finished_folder(out_dir) as folder, torch_threads(request.threads):
         written = _write(detector, graph, description, formats, folder, request)
-        card = measured_card(written, request)
+        card, photos = measured_card(written, request)
         card.write_json(folder / CARD_JSON)
-        (folder / CARD_PAGE).write_text(card_page(card), encoding="utf-8")
+        (folder / CARD_PAGE).write_text(card_page(card, photos), encoding="utf-8")
     return card
 
 
 def _formats(
-    graph: DetectionGraph, description: Mapping[str, Any], request: ExportRequest
+    graph: DetectionGraph, description: Description, request: ExportRequest
 ) -> Sequence[ExportFormat]:
     """Choose the formats, and tell what is left out or lost."""
-    any_size = description["input"]["height"] is None
-    formats, left_out = chosen_formats(
-        request.formats,
-        two_stages=graph.takes_image_sizes,
-        masks=description["task"] == "instance_segmentation",
-        any_size=any_size,
-        picture_sizes=needs_picture_sizes(description),
-    )
-    dynamic_size = request.onnx_options.get("dynamic_size", False)
-    if any_size and not dynamic_size:
+    formats, left_out = chosen_formats(request.formats, graph, description)
+    dynamic_size = request.options.dynamic_size
+    if description.input.size is None and not dynamic_size:
         raise OptionError(
             "This config leaves pictures as large as they are: give --dynamic-size, "
             "which ONNX and OpenVINO files can have."
         )
-    for reason in left_out.values():
+    for reason in left_out:
         tell(f"left out: {reason}")
-    if not dynamic_size or not all(one.takes_options for one in formats):
+    if not dynamic_size or not all(each.takes_options for each in formats):
         _tell_what_is_shrunk(description)
     return formats
 
 
-def _tell_what_is_shrunk(description: Mapping[str, Any]) -> None:
-    shrunk = shrunk_pictures(description)
-    if not shrunk:
+def _tell_what_is_shrunk(description: Description) -> None:
+    shrunk, size = shrunk_pictures(description), description.input.size
+    if not shrunk or size is None:
         return
-    height, width = description["input"]["height"], description["input"]["width"]
-    side = max(height, width)
+    height, width = size
+    side = max(size)
     tell(
         f"The input of {height}x{width} makes {' and '.join(shrunk)} pictures smaller "
         f"than mmdet does: to keep them large, give --dynamic-size with --formats onnx "
@@ -101,41 +97,29 @@ def _tell_what_is_shrunk(description: Mapping[str, Any]) -> None:
 
 
 def _write(
-    detector: Detector,
+    detector: TrainedDetector,
     graph: DetectionGraph,
-    description: Mapping[str, Any],
+    description: Description,
     formats: Sequence[ExportFormat],
     folder: Path,
     request: ExportRequest,
 ) -> WrittenExport:
-    example = _example(description)
     choice = choose_concat_free(
         graph,
-        example,
+        example_image(description.input),
         request.concat_free,
-        [one.name for one in formats],
+        [each.name for each in formats],
         request.rounds,
         request.threads,
     )
     rewritten = choice.rewritten if choice is not None else ()
     source = concat_free(graph, rewritten) if rewritten else graph
     paths = {}
-    for one in formats:
-        tell(f"writing {one.name}")
-        paths[one.name] = folder / f"{description['name']}{one.suffix}"
-        one.write(source, description, paths[one.name], example, request.onnx_options)
-    by_name = {one.name: one for one in formats}
+    for each in formats:
+        tell(f"writing {each.name}")
+        path = paths[each.name] = folder / f"{description.name}{each.suffix}"
+        # The others hold one size, and no preprocessing.
+        options = request.options if each.takes_options else ExportOptions()
+        each.write(ExportJob(source, description, path, options))
+    by_name = {each.name: each for each in formats}
     return WrittenExport(detector, graph, source, description, by_name, paths, choice)
-
-
-def _example(description: Mapping[str, Any]) -> torch.Tensor:
-    entry = description["input"]
-    step = entry["size_divisor"]
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(
-        1,
-        3,
-        entry["height"] or 10 * step,
-        entry["width"] or 10 * step,
-        generator=generator,
-    )

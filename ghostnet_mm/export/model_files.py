@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ghostnet_runtime.atomic_writing import finished_folder
-from ghostnet_runtime.description_text import (
-    description_file,
-    find_description,
-    parse_description,
-)
+from ghostnet_runtime.description import Description
+from ghostnet_runtime.description_text import description_file
 
 from ..errors import OptionError
 
 
-def write_description(description: Mapping[str, Any], path: str | os.PathLike) -> None:
+def write_description(description: Description, path: str | os.PathLike[str]) -> None:
     """Write the description that belongs to the model file ``path``."""
-    text = json.dumps(description, indent=2, ensure_ascii=False)
-    description_file(path).write_text(f"{text}\n", encoding="utf-8")
-
-
-def read_description(path: str | os.PathLike) -> dict[str, Any]:
-    """Read the description beside the model file ``path``.
-
-    Raises:
-        ModelError: There is none, or it is damaged.
-    """
-    return parse_description(*find_description(path))
+    text = f"{description.to_json(indent=2)}\n"
+    description_file(path).write_text(text, encoding="utf-8")
 
 
 def model_files(path: Path) -> list[Path]:
@@ -56,7 +42,7 @@ def copy_model(source: Path, path: Path) -> Path:
 
 
 @contextmanager
-def finished_model(path: str | os.PathLike, suffix: str) -> Iterator[Path]:
+def finished_model(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
     """Give a scratch path for a model; its files move to ``path`` after success.
 
     All files that the block writes beside the scratch path move along. After an error

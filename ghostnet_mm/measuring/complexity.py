@@ -7,12 +7,15 @@ own counter finds them at the operator level, so code that calls ``F.conv2d`` or
 linear layers, as in RegNet (CVPR 2020).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from ..reporting.tables import Table
 
 WEIGHTED_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
@@ -43,10 +46,12 @@ def parts_of_detector(model: nn.Module) -> dict[str, list[nn.Module]]:
     parts: dict[str, list[nn.Module]] = {}
     for name, child in model.named_children():
         if hasattr(child, "stage_blocks") and hasattr(child, "stem_parts"):
-            parts[f"{name}: stem (stride 2)"] = child.stem_parts()
-            for stage in range(child.num_built_stages):
-                label = f"{name}: stage {stage + 1} (stride {child.stride_of(stage)})"
-                parts[label] = child.stage_blocks(stage)
+            backbone: Any = child  # its class stands above this room
+            parts[f"{name}: stem (stride 2)"] = backbone.stem_parts()
+            for stage in range(backbone.num_built_stages):
+                stride = backbone.stride_of(stage)
+                label = f"{name}: stage {stage + 1} (stride {stride})"
+                parts[label] = backbone.stage_blocks(stage)
         elif any(True for _ in child.parameters()):
             parts[name] = [child]
     return parts
@@ -74,9 +79,9 @@ def measure_complexity(
 
     def record(module: nn.Module, _inputs: object, output: Tensor) -> None:
         activations[module] = activations.get(module, 0) + output.numel()
-        if hasattr(module, "uncounted_macs"):
-            macs = module.uncounted_macs(output)
-            hidden_macs[module] = hidden_macs.get(module, 0) + macs
+        uncounted = getattr(module, "uncounted_macs", None)
+        if uncounted is not None:
+            hidden_macs[module] = hidden_macs.get(module, 0) + uncounted(output)
 
     handles = [
         module.register_forward_hook(record)
@@ -144,14 +149,18 @@ def _flops_inside(module_name: str, flops: dict[str, int]) -> int:
     return sum(_flops_inside(child, flops) for child in children)
 
 
-def format_rows(rows: list[PartComplexity]) -> Iterator[str]:
-    """Yield the lines of a Markdown table; counts in millions."""
-    width = max(len(row.name) for row in rows)
-    yield f"| {'part':{width}} | params (M) |   MACs (M) | activations (M) |"
-    yield f"|{'-' * (width + 2)}|-----------:|-----------:|----------------:|"
-    for row in rows:
-        counts = (row.parameters / 1e6, row.macs / 1e6, row.activations / 1e6)
-        yield (
-            f"| {row.name:{width}} | {counts[0]:10.3f} | {counts[1]:10.2f} "
-            f"| {counts[2]:15.3f} |"
-        )
+def complexity_table(rows: Iterable[PartComplexity]) -> Table:
+    """Return a table of what each part costs; counts in millions."""
+    columns = ("part", "params (M)", "MACs (M)", "activations (M)")
+    return Table.of(
+        columns,
+        (
+            (
+                row.name,
+                f"{row.parameters / 1e6:.3f}",
+                f"{row.macs / 1e6:.2f}",
+                f"{row.activations / 1e6:.3f}",
+            )
+            for row in rows
+        ),
+    )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from mmdet.models.detectors.single_stage_instance_seg import (
     SingleStageInstanceSegmentor,
@@ -84,26 +85,34 @@ def network_pass(
         size: Height and width in pixels.
     """
     device = next(model.parameters()).device
-    image = torch.zeros(1, channels, *size, device=device)
-    sample = DetDataSample(
-        metainfo=dict(
-            img_shape=size,
-            ori_shape=size,
-            batch_input_shape=size,
-            scale_factor=(1.0, 1.0),
-        )
-    )
-    sample.gt_instances = InstanceData()
+    return network_pass_on(model, torch.zeros(1, channels, *size, device=device))
+
+
+def network_pass_on(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
+    """Return a function that runs a detector's network; see `network_pass`.
+
+    Args:
+        model: An mmdet detector.
+        images: ``(N, C, H, W)``, on the model's device.
+    """
+    size = tuple(images.shape[-2:])
+    shapes = ("img_shape", "ori_shape", "batch_input_shape", "pad_shape")
+    meta: dict[str, object] = dict.fromkeys(shapes, size)
+    # CenterNet's test pipeline pads on all sides.
+    meta.update(scale_factor=(1.0, 1.0), border=np.zeros(4))
+    samples = [DetDataSample(metainfo=meta) for _ in images]
+    for sample in samples:
+        sample.gt_instances = InstanceData()
     # mmdet runs the bare network of these only with ground truth, and twice.
     whole = isinstance(model, SingleStageInstanceSegmentor) and model.with_bbox
 
     def run() -> object:
         with torch.no_grad():
-            return model(image, [sample], mode="predict" if whole else "tensor")
+            return model(images, samples, mode="predict" if whole else "tensor")
 
     return run
 
 
 def model_channels(cfg: Config) -> int:
     """Return the number of image channels that the backbone takes."""
-    return cfg.model.get("backbone", {}).get("in_channels", 3)
+    return int(cfg.model.get("backbone", {}).get("in_channels", 3))

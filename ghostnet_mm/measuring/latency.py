@@ -50,6 +50,29 @@ class Timing:
         return float(np.percentile(self.milliseconds, percent))
 
 
+@dataclass(frozen=True)
+class Gain:
+    """How many times as fast something is, over timed rounds.
+
+    Attributes:
+        median: Of all rounds.
+        low: The lower quartile.
+        high: The upper quartile.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether three rounds of four found it faster."""
+        return self.low > 1
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
 def milliseconds_of(run: Callable[[], object], settling: int = 0) -> float:
     """Call a function and return how long it took.
 
@@ -66,13 +89,10 @@ def milliseconds_of(run: Callable[[], object], settling: int = 0) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def alternating_measurements(
-    measures: Mapping[str, Callable[[], float]],
-    rounds: int,
-    warm_up: int = 3,
-    after_round: Callable[[int], None] | None = None,
-) -> dict[str, list[float]]:
-    """Measure in turns and return every measurement.
+def rounds_in_turns(
+    measures: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 3
+) -> Iterator[dict[str, float]]:
+    """Measure in turns and yield each round that counts as soon as it is complete.
 
     Each is measured once per round, so that a busy moment of the machine meets all of
     them.
@@ -81,22 +101,16 @@ def alternating_measurements(
         measures: What gives one measurement, by name.
         rounds: Rounds that count, at least 1.
         warm_up: Rounds before these that do not.
-        after_round: Called with the number of rounds done, warm-up included.
 
     Raises:
         OptionError: There is no round that counts.
     """
     if rounds < 1:
         raise OptionError(f"--rounds {rounds} is not possible: give at least 1.")
-    found: dict[str, list[float]] = {name: [] for name in measures}
     for index in range(warm_up + rounds):
-        for name, measure in measures.items():
-            one = measure()
-            if index >= warm_up:
-                found[name].append(one)
-        if after_round is not None:
-            after_round(index + 1)
-    return found
+        found = {name: measure() for name, measure in measures.items()}
+        if index >= warm_up:
+            yield found
 
 
 def alternating_times(
@@ -104,7 +118,6 @@ def alternating_times(
     rounds: int,
     warm_up: int = 3,
     settling: int = 0,
-    after_round: Callable[[int], None] | None = None,
 ) -> dict[str, list[float]]:
     """Time functions in turns and return the milliseconds of every call.
 
@@ -113,7 +126,6 @@ def alternating_times(
         rounds: Timed rounds, at least 1.
         warm_up: Rounds before these that are not timed.
         settling: See :func:`milliseconds_of`.
-        after_round: Called with the number of rounds done, warm-up included.
 
     Raises:
         OptionError: There is no round to time.
@@ -121,7 +133,8 @@ def alternating_times(
     measures = {
         name: partial(milliseconds_of, run, settling) for name, run in passes.items()
     }
-    return alternating_measurements(measures, rounds, warm_up, after_round)
+    done = list(rounds_in_turns(measures, rounds, warm_up))
+    return {name: [found[name] for found in done] for name in passes}
 
 
 def alternating_medians(
@@ -138,10 +151,8 @@ def alternating_medians(
     return {name: statistics.median(each) for name, each in times.items()}
 
 
-def paired_ratios(
-    reference: Sequence[float], variant: Sequence[float]
-) -> tuple[float, float, float]:
-    """Return how many times faster a variant is: median, lower and upper quartile.
+def paired_ratios(reference: Sequence[float], variant: Sequence[float]) -> Gain:
+    """Return how many times as fast a variant is.
 
     Args:
         reference: Milliseconds of each round.
@@ -149,7 +160,7 @@ def paired_ratios(
     """
     ratios = np.asarray(reference) / np.asarray(variant)
     median, low, high = np.percentile(ratios, (50, 25, 75))
-    return float(median), float(low), float(high)
+    return Gain(float(median), float(low), float(high))
 
 
 @contextlib.contextmanager

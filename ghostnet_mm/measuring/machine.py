@@ -1,6 +1,8 @@
 """What a measurement was taken on."""
 
 import platform
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -17,3 +19,18 @@ def describe_machine() -> str:
                 break
     threads = torch.get_num_threads()
     return f"{name}, {threads} thread{'s' * (threads != 1)}, torch {torch.__version__}"
+
+
+def library_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed.
+
+    Args:
+        names: Of distributions, such as ``onnxruntime``.
+    """
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,13 +1,12 @@
 """The table of configs, made from ``configs/metafile.yml``."""
 
 from .metafile import Metafile, read_metafile, write_metafile
-from .tables import documents, is_stale, refresh
+from .tables import refresh, stale_documents
 
 __all__ = [
     "Metafile",
-    "documents",
-    "is_stale",
     "read_metafile",
     "refresh",
+    "stale_documents",
     "write_metafile",
 ]

@@ -1,10 +1,7 @@
 """Trying a config on real pictures: build, train two steps, predict."""
 
-import contextlib
 import copy
-import io
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +9,19 @@ from typing import Any
 import torch
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner, set_random_seed
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..configuration import Options, load_config
 from ..configuration.files.reading import read_config
 from ..configuration.model.task_scopes import DETECTION, scope_of
-from .made_up_labels import labelled_pictures
+from ..evaluation.without_prints import without_messages
+from .made_up_labels import made_up_batch
 
 PIXEL_KEYS = frozenset(
     {"scale", "scales", "img_scale", "crop_size", "size", "border", "random_size_range"}
@@ -31,7 +31,7 @@ BATCH_SIZE = 2
 
 
 @dataclass(frozen=True)
-class Trial:
+class ConfigTrial:
     """What a config did.
 
     Attributes:
@@ -47,7 +47,7 @@ class Trial:
 
 def try_config(
     path: str | Path, data_root: str | Path, size: int | None = None, steps: int = 2
-) -> Trial:
+) -> ConfigTrial:
     """Train a config for a few steps of two pictures, and predict on two more.
 
     A detector's own data pipelines, losses, optimizer and post-processing run; its
@@ -65,11 +65,11 @@ def try_config(
         UserError: The config or the data are impossible.
     """
     # Every weight's initialization is logged, and pycocotools prints.
-    with _logging_only_errors(), contextlib.redirect_stdout(io.StringIO()):
+    with without_messages():
         return _try(Path(path), str(data_root), size, steps)
 
 
-def _try(path: Path, data_root: str, size: int | None, steps: int) -> Trial:
+def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTrial:
     register_all_modules(init_default_scope=False)
     scope = scope_of(read_config(path))
     detects = scope == DETECTION
@@ -83,22 +83,20 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> Trial:
         shrink(cfg, size)
     model = MODELS.build(cfg.model)
     model.init_weights()
+    training: Iterable[Any]
+    validation: Iterable[Any]
     if detects:
-        training, validation = (
-            _loader(cfg.train_dataloader),
-            _loader(cfg.val_dataloader),
-        )
+        training, validation = map(_loader, (cfg.train_dataloader, cfg.val_dataloader))
     else:
-        training = [labelled_pictures(cfg, data_root, size, BATCH_SIZE)] * steps
+        training = [made_up_batch(cfg, data_root, size, BATCH_SIZE)] * steps
         validation = training
-    batches = iter(training)
     losses, reached = [], set()
     optimizer = _optimizer(model, cfg)
     model.train()
-    for step in range(steps):
+    for step, batch in zip(range(steps), training, strict=False):
         # A runner counts here; multi-scale training and some heads read it.
         MessageHub.get_current_instance().update_info("iter", step)
-        data = model.data_preprocessor(next(batches), True)
+        data = model.data_preprocessor(batch, True)
         loss, _ = model.parse_losses(model(**data, mode="loss"))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -106,24 +104,9 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> Trial:
         optimizer.step()
         losses.append(loss.item())
     trainable = [n for n, p in model.named_parameters() if p.requires_grad]
-    return Trial(
-        tuple(losses),
-        _predict(model, next(iter(validation))),
-        tuple(name for name in trainable if name not in reached),
-    )
-
-
-@contextlib.contextmanager
-def _logging_only_errors() -> Iterator[None]:
-    logger = MMLogger.get_current_instance()
-    levels = {one: one.level for one in (logger, logging.getLogger())}
-    try:
-        for one in levels:
-            one.setLevel(logging.ERROR)
-        yield
-    finally:
-        for one, level in levels.items():
-            one.setLevel(level)
+    unreached = tuple(name for name in trainable if name not in reached)
+    predictions = _predict(model, next(iter(validation)))
+    return ConfigTrial(tuple(losses), predictions, unreached)
 
 
 def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
@@ -133,21 +116,22 @@ def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
     return build_optim_wrapper(model, wrapper).optimizer
 
 
-def _predict(model: nn.Module, batch: Any) -> int:
+def _predict(model: BaseModel, batch: Any) -> int:
     model.eval()
     with torch.no_grad():
         results = model.test_step(batch)
     return sum(
-        len(one.pred_instances) if "pred_instances" in one else 1 for one in results
+        len(sample.pred_instances) if "pred_instances" in sample else 1
+        for sample in results
     )
 
 
-def _loader(settings: Mapping[str, Any]) -> Any:
-    settings = copy.deepcopy(dict(settings))
-    settings.update(batch_size=BATCH_SIZE, num_workers=0, persistent_workers=False)
-    settings.pop("prefetch_factor", None)
-    settings.pop("pin_memory", None)
-    return Runner.build_dataloader(settings, seed=0)
+def _loader(settings: Mapping[str, Any]) -> DataLoader:
+    own = copy.deepcopy(dict(settings))
+    own.update(batch_size=BATCH_SIZE, num_workers=0, persistent_workers=False)
+    own.pop("prefetch_factor", None)
+    own.pop("pin_memory", None)
+    return Runner.build_dataloader(own, seed=0)
 
 
 def shrink(cfg: Config, size: int) -> None:
@@ -158,39 +142,36 @@ def shrink(cfg: Config, size: int) -> None:
         size: What the largest of them becomes if it is larger, in pixels; all become
             multiples of 32.
     """
-    parts = [cfg[f"{split}_dataloader"] for split in ("train", "val")]
-    parts.append(cfg.model.get("data_preprocessor") or {})
-    largest = max(pixels for part in parts for pixels in _pixels_inside(part))
-    for part in parts:
-        _shrink_inside(part, min(size / largest, 1))
+    parts = [cfg.train_dataloader, cfg.val_dataloader]
+    parts.append(cfg.model.get("data_preprocessor"))
+    settings = list(_image_sizes(parts))
+    largest = max(pixels for step, key in settings for pixels in _numbers(step[key]))
+    for step, key in settings:
+        step[key] = _scaled(step[key], min(size / largest, 1))
 
 
-def _pixels_inside(node: Any, counts: bool = False) -> Iterator[int]:
-    if isinstance(node, Mapping):
+def _image_sizes(node: Any) -> Iterator[tuple[MutableMapping[str, Any], str]]:
+    """Yield each setting with image sizes as the step it stands in and its key."""
+    if isinstance(node, MutableMapping):
         for key, value in node.items():
-            yield from _pixels_inside(value, key in PIXEL_KEYS)
-    elif isinstance(node, list | tuple):
-        for one in node:
-            yield from _pixels_inside(one, counts)
-    elif counts and isinstance(node, int):
-        yield node
-
-
-def _shrink_inside(node: Any, factor: float) -> None:
-    if isinstance(node, Mapping):
-        for key, value in list(node.items()):
             if key in PIXEL_KEYS:
-                node[key] = _scaled(value, factor)
+                yield node, key
             else:
-                _shrink_inside(value, factor)
+                yield from _image_sizes(value)
     elif isinstance(node, list | tuple):
-        for one in node:
-            _shrink_inside(one, factor)
+        for item in node:
+            yield from _image_sizes(item)
+
+
+def _numbers(value: Any) -> list[int]:
+    if isinstance(value, list | tuple):
+        return [number for item in value for number in _numbers(item)]
+    return [value] if isinstance(value, int) else []
 
 
 def _scaled(value: Any, factor: float) -> Any:
     if isinstance(value, list | tuple):
-        return type(value)(_scaled(one, factor) for one in value)
+        return type(value)(_scaled(item, factor) for item in value)
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     pixels = max(round(abs(value) * factor / PIXEL_STEP), 1) * PIXEL_STEP

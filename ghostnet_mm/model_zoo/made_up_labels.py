@@ -5,6 +5,7 @@ from typing import Any
 
 import cv2
 import torch
+from ghostnet_runtime.picture_reading import read_picture
 from mmengine.config import Config
 
 from ..errors import DataError
@@ -12,7 +13,7 @@ from ..errors import DataError
 DEFAULT_SIZE = 224
 
 
-def labelled_pictures(
+def made_up_batch(
     cfg: Config, data_root: str, size: int | None, count: int
 ) -> dict[str, Any]:
     """Return a batch as a data loader would, before the data preprocessor.
@@ -24,7 +25,7 @@ def labelled_pictures(
         count: How many.
 
     Raises:
-        DataError: The folder has too few pictures.
+        DataError: The folder has too few pictures, or one cannot be read.
     """
     files = sorted(Path(data_root).rglob("*.jpg"))[:count]
     if len(files) < count:
@@ -35,7 +36,7 @@ def labelled_pictures(
     crop = preprocessor.get("size") or (DEFAULT_SIZE, DEFAULT_SIZE)
     height, width = (size, size) if size is not None else crop
     inputs = [
-        torch.from_numpy(cv2.resize(cv2.imread(str(file)), (width, height)))
+        torch.from_numpy(cv2.resize(read_picture(file)[0], (width, height)))
         .permute(2, 0, 1)
         .contiguous()
         for file in files

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ghostnet_runtime.atomic_writing import write_text
 
 from ..errors import DataError
 
@@ -38,7 +39,7 @@ class Metafile:
 
     def entry(self, config: str) -> dict[str, Any] | None:
         """Return the entry of a config file, if it has one."""
-        return next((one for one in self.models if one["Config"] == config), None)
+        return next((model for model in self.models if model["Config"] == config), None)
 
 
 def read_metafile(root: str | Path) -> Metafile:
@@ -72,11 +73,11 @@ def write_metafile(metafile: Metafile, root: str | Path) -> None:
         content["Machine"] = metafile.machine
     content["Models"] = metafile.models
     text = yaml.safe_dump(content, sort_keys=False, width=88, allow_unicode=True)
-    (Path(root) / METAFILE).write_text(HEADER + text, encoding="utf-8")
+    write_text(Path(root) / METAFILE, HEADER + text)
 
 
 def configs_without_entry(metafile: Metafile, root: str | Path) -> list[str]:
     """Return the config files that have no entry, and entries that have no file."""
     files = {f"configs/{file.name}" for file in (Path(root) / "configs").glob("*.py")}
-    entries = {one["Config"] for one in metafile.models}
+    entries = {model["Config"] for model in metafile.models}
     return sorted(files ^ entries)

@@ -1,6 +1,7 @@
 """Ghost-PAN: a path aggregation network of ghost bottlenecks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +103,7 @@ class GhostPAN(BaseModule):
         >>> neck = GhostPAN([40, 112, 160], out_channels=96, num_outs=4).eval()
         >>> sizes = ((40, 20), (112, 10), (160, 5))
         >>> maps = neck([torch.rand(1, c, s, s) for c, s in sizes])
-        >>> [tuple(level.shape) for level in maps]
+        >>> [tuple(one.shape) for one in maps]
         [(1, 96, 20, 20), (1, 96, 10, 10), (1, 96, 5, 5), (1, 96, 3, 3)]
     """
 
@@ -115,12 +116,12 @@ class GhostPAN(BaseModule):
         kernel_size: int = 5,
         expand_ratio: float = 1.0,
         use_residual: bool = False,
-        upsample_cfg: dict | None = None,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        upsample_cfg: dict[str, Any] | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
         with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         super().__init__(init_cfg)
         self.in_channels = tuple(in_channels)
@@ -218,8 +219,8 @@ class GhostPAN(BaseModule):
                 f"{list(self.in_channels)}; make them match the backbone."
             )
         reduced = [
-            reduce(level)
-            for reduce, level in zip(self.reduce_layers, inputs, strict=True)
+            reduce(features)
+            for reduce, features in zip(self.reduce_layers, inputs, strict=True)
         ]
         merged = [reduced[-1]]
         for level in reversed(range(len(self.top_down_blocks))):

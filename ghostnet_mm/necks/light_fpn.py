@@ -36,7 +36,7 @@ class LightFPN(FPN):
         >>> from ghostnet_mm.necks import LightFPN
         >>> neck = LightFPN([40, 112], out_channels=96, num_outs=3).eval()
         >>> maps = neck((torch.rand(1, 40, 20, 20), torch.rand(1, 112, 10, 10)))
-        >>> [tuple(level.shape) for level in maps]
+        >>> [tuple(features.shape) for features in maps]
         [(1, 96, 20, 20), (1, 96, 10, 10), (1, 96, 5, 5)]
     """
 
@@ -48,9 +48,9 @@ class LightFPN(FPN):
         out_channels: int,
         num_outs: int,
         kernel_size: int = 5,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
         **kwargs: Any,
     ):
         layers = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)

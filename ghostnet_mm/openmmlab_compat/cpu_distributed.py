@@ -25,6 +25,7 @@ from mmengine.model import MMDistributedDataParallel
 # The functions behind init_dist, one per launcher. init_dist itself is imported by name
 # in other modules, where a replacement would not arrive.
 LAUNCHERS = ("_init_dist_pytorch", "_init_dist_mpi", "_init_dist_slurm")
+MARK = "repaired_by_ghostnet_mm"
 
 
 def repair_cpu_distribution() -> None:
@@ -38,16 +39,18 @@ def repair_cpu_distribution() -> None:
 
 
 def _replace_once(
-    owner: object, name: str, wrap: Callable[[Callable], Callable]
+    owner: object,
+    name: str,
+    wrap: Callable[[Callable[..., None]], Callable[..., None]],
 ) -> None:
     original = getattr(owner, name)
-    if not hasattr(original, "repaired_by_ghostnet_mm"):
+    if not hasattr(original, MARK):
         repaired = functools.wraps(original)(wrap(original))
-        vars(repaired)["repaired_by_ghostnet_mm"] = True
+        setattr(repaired, MARK, True)
         setattr(owner, name, repaired)
 
 
-def _without_cuda_on_cpu(init: Callable) -> Callable:
+def _without_cuda_on_cpu(init: Callable[..., None]) -> Callable[..., None]:
     """Wrap a launcher's ``init(backend, **kwargs)``."""
 
     def init_on_any_device(backend: str, **kwargs: object) -> None:
@@ -78,7 +81,7 @@ def _cuda_device_not_set() -> Iterator[None]:
         torch.cuda.set_device = original
 
 
-def _without_device_ids_on_cpu(init: Callable) -> Callable:
+def _without_device_ids_on_cpu(init: Callable[..., None]) -> Callable[..., None]:
     """Wrap ``MMDistributedDataParallel.__init__(self, module, ...)``."""
 
     def init_on_any_device(

@@ -65,11 +65,12 @@ def deform_convolve(
     dtype = _computing_dtype(input)
     factors = _mask_or_placeholder(mask, input)
     summand = input.new_zeros(weight.size(0)) if bias is None else bias
-    return torch.ops.torchvision.deform_conv2d(
+    output: Tensor = torch.ops.torchvision.deform_conv2d(
         *(tensor.to(dtype) for tensor in (input, weight, offset, factors, summand)),
         *geometry,
         mask is not None,
     )
+    return output
 
 
 def deform_conv_gradients(
@@ -97,7 +98,7 @@ def deform_conv_gradients(
     reaches_input = _taps_that_reach_the_input(
         offset.to(dtype), weight.shape[-2:], input.shape[-2:], geometry
     )
-    by_tap = gradients.offset.unflatten(1, (-1, 2))
+    by_tap = torch.unflatten(gradients.offset, 1, (-1, 2))
     by_tap = torch.where(reaches_input.unsqueeze(2), by_tap, 0)
     return gradients._replace(offset=by_tap.flatten(1, 2))
 
@@ -119,7 +120,7 @@ def _taps_that_reach_the_input(
     tap_x = positions(kernel[1], geometry.dilation_w).repeat(kernel[0])
     start_y = positions(height, geometry.stride_h) - geometry.pad_h
     start_x = positions(width, geometry.stride_w) - geometry.pad_w
-    by_group = offset.unflatten(1, (geometry.deform_groups, len(tap_y), 2))
+    by_group = torch.unflatten(offset, 1, (geometry.deform_groups, len(tap_y), 2))
     y = (tap_y.view(-1, 1, 1) + start_y.view(-1, 1)) + by_group[:, :, :, 0]
     x = (tap_x.view(-1, 1, 1) + start_x) + by_group[:, :, :, 1]
     return ((y > -1) & (x > -1) & (y < size[0]) & (x < size[1])).flatten(1, 2)

@@ -8,6 +8,9 @@ return on a CPU: the peaks of a heat map are found through ``view``.
 """
 
 import functools
+from collections.abc import Callable
+
+from torch import Tensor
 
 
 def repair_dense_head_predictions() -> None:
@@ -25,9 +28,9 @@ def repair_dense_head_predictions() -> None:
             module.get_topk_from_heatmap = _of_contiguous_maps(original)
 
 
-def _of_contiguous_maps(function):
+def _of_contiguous_maps(function: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(function)
-    def of_contiguous_maps(scores, *args, **kwargs):
+    def of_contiguous_maps(scores: Tensor, *args: object, **kwargs: object) -> object:
         return function(scores.contiguous(), *args, **kwargs)
 
     return of_contiguous_maps

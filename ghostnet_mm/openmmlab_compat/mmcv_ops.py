@@ -33,7 +33,7 @@ def _not_compiled() -> str:
     return "n/a (operators provided by ghostnet_mm, not compiled)"
 
 
-PROVIDED_OPS: dict[str, Callable] = {
+PROVIDED_OPS: dict[str, Callable[..., object]] = {
     "nms": nms_ops.nms,
     "softnms": nms_ops.softnms,
     "roi_align_forward": roi_align_ops.roi_align_forward,
@@ -96,7 +96,7 @@ class _ProvidedOpsLoader(Loader):
         vars(module)["__getattr__"] = _op_that_raises
 
 
-def _op_that_raises(name: str) -> Callable:
+def _op_that_raises(name: str) -> Callable[..., NoReturn]:
     """Return a function named ``name`` that raises `UnsupportedOpError` when called.
 
     Raises:

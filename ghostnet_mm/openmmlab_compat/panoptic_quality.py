@@ -31,7 +31,8 @@ def rgb2id(color: np.ndarray | Sequence[int]) -> np.ndarray | int:
     """
     if isinstance(color, np.ndarray) and color.ndim == 3:
         red, green, blue = np.moveaxis(color.astype(np.int32), -1, 0)
-        return red + 256 * green + 65536 * blue
+        ids: np.ndarray = red + 256 * green + 65536 * blue
+        return ids
     red, green, blue = (int(value) for value in color)
     return red + 256 * green + 65536 * blue
 
@@ -55,7 +56,8 @@ def id2rgb(id_map: np.ndarray | int) -> np.ndarray | list[int]:
     colors = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1)
     if isinstance(id_map, np.ndarray):
         return colors.astype(np.uint8)
-    return colors.tolist()
+    listed: list[int] = colors.tolist()
+    return listed
 
 
 @dataclass
@@ -89,7 +91,7 @@ class PQStat:
         pq_per_cat: Counts by category id; a new one starts at zero.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.pq_per_cat: dict[int, PQStatCat] = defaultdict(PQStatCat)
 
     def __getitem__(self, category_id: int) -> PQStatCat:
@@ -101,7 +103,7 @@ class PQStat:
         return self
 
     def pq_average(
-        self, categories: Mapping[int, Mapping], isthing: bool | None
+        self, categories: Mapping[int, Mapping[str, object]], isthing: bool | None
     ) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
         """Average over the categories that occur in the truth or the predictions.
 

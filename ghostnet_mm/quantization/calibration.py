@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import os
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.picture_reading import read_picture
 from ghostnet_runtime.picture_sources import open_source
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
-from ..export.card.accuracy import read_picture
 
 
 def calibration_pictures(
@@ -31,7 +32,7 @@ def calibration_pictures(
         OptionError: There is no picture.
     """
     if images is not None:
-        return [one.pixels for one in islice(open_source(images), count)]
+        return [picture.pixels for picture in islice(open_source(images), count)]
     if cfg.get("train_dataloader") is None:
         raise OptionError(
             "The config has no training split to calibrate with; pass --images DIR."
@@ -43,4 +44,4 @@ def calibration_pictures(
     # Not the first ones: folders are often sorted by scene.
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)
     paths = (dataset.get_data_info(int(index))["img_path"] for index in chosen)
-    return [read_picture(path) for path in paths]
+    return [read_picture(Path(path))[0] for path in paths]

@@ -8,7 +8,8 @@ until convolutions multiply their weights of that channel by the factor.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -47,21 +48,44 @@ PRODUCTS = {aten.mul.Tensor, aten.mul_.Tensor}
 LAST = 2**62
 
 
-@dataclass
-class Path:
-    """One convolution whose output channels can be scaled, and who undoes it.
+@dataclass(frozen=True)
+class Reader:
+    """A convolution that reads channels which are scaled.
 
     Attributes:
-        producer: The convolution's node.
-        output: The last node before other operations: its activation, or itself.
-        readers: Convolution nodes with the first of their input channels that is the
-            producer's channel ``first``, and how many follow: (node, offset, first,
-            count).
+        weight: Name of its weight.
+        offset: The first of its input channels that is one of the producer's.
+        first: Which of the producer's channels that is.
+        count: How many follow.
+        filters: Of each channel, where it is depthwise; 0 where all filters read all
+            channels.
     """
 
-    producer: Node
-    output: Node
-    readers: list[tuple[Node, int, int, int]] = field(default_factory=list)
+    weight: str
+    offset: int
+    first: int
+    count: int
+    filters: int
+
+
+@dataclass(frozen=True)
+class ScalablePath:
+    """A convolution whose output channels can be scaled, and who undoes it.
+
+    Attributes:
+        weight: Name of its weight.
+        bias: Name of its bias, if it has one.
+        channels: How many it makes.
+        output: Name of the last node before other operations: its activation, or
+            itself.
+        readers: Who undoes it.
+    """
+
+    weight: str
+    bias: str | None
+    channels: int
+    output: str
+    readers: tuple[Reader, ...]
 
 
 def traced(module: nn.Module, image: Tensor) -> ExportedProgram:
@@ -70,48 +94,73 @@ def traced(module: nn.Module, image: Tensor) -> ExportedProgram:
         return torch.export.export(module, (image,), strict=False)
 
 
-def scalable_paths(program: ExportedProgram) -> list[Path]:
+def scalable_paths(program: ExportedProgram) -> list[ScalablePath]:
     """Find every convolution whose output channels can be scaled and unscaled.
 
     Convolutions whose weights or readers' weights several nodes share are left out.
     """
-    convs = [node for node in program.graph.nodes if is_convolution(node)]
-    storage = {node: _storage(program, node) for node in convs}
+    convs = [node for node in program.graph.nodes if _is_convolution(node)]
+    names = {conv: _parameter(program, conv.args[1]) for conv in convs}
+    # Layers may share weights under different names.
+    storage = {
+        conv: program.state_dict[name].data_ptr()
+        for conv, name in names.items()
+        if name is not None
+    }
     uses = Counter(storage.values())
-
-    def is_own(node: Node) -> bool:
-        return storage[node] is not None and uses[storage[node]] == 1
-
+    own = {
+        conv: name
+        for conv, name in names.items()
+        if name is not None and uses[storage[conv]] == 1
+    }
     paths = []
-    for node in convs:
-        path = Path(node, _activated(node))
-        channels = node.meta["val"].shape[1]
-        if is_own(node) and _follow(node, 0, 0, channels, path.readers):
-            if path.readers and all(is_own(reader[0]) for reader in path.readers):
-                paths.append(path)
+    for conv, name in own.items():
+        channels, readers = _width(conv), list[_Reading]()
+        complete = _follow(conv, 0, 0, channels, readers)
+        if not complete or not readers or not all(user in own for user, *_ in readers):
+            continue
+        bias = conv.args[2] if len(conv.args) > 2 else None
+        paths.append(
+            ScalablePath(
+                name,
+                _parameter(program, bias),
+                channels,
+                _activated(conv).name,
+                tuple(
+                    Reader(own[user], offset, first, count, _filters(user))
+                    for user, offset, first, count in readers
+                ),
+            )
+        )
     return paths
 
 
-def is_convolution(node: Node) -> bool:
-    """Whether a node is a 2D convolution."""
+# A convolution, and offset, first and count of `Reader`.
+_Reading = tuple[Node, int, int, int]
+
+
+def _is_convolution(node: Node) -> bool:
     return node.op == "call_function" and node.target in CONVOLUTIONS
 
 
-def groups_of(node: Node) -> int:
-    """Return the groups of a convolution node."""
-    position = 8 if node.target is aten.convolution.default else 6
-    return node.args[position] if len(node.args) > position else 1
+def _parameter(program: ExportedProgram, argument: object) -> str | None:
+    """Return the name of the parameter that an argument of a node is, if it is one."""
+    if not isinstance(argument, Node):
+        return None
+    return program.graph_signature.inputs_to_parameters.get(argument.name)
 
 
-def is_depthwise(node: Node) -> bool:
-    """Whether each input channel has filters of its own."""
-    return groups_of(node) == node.args[0].meta["val"].shape[1] > 1
+def _groups(conv: Node) -> int:
+    position = 8 if conv.target is aten.convolution.default else 6
+    groups = conv.args[position] if len(conv.args) > position else 1
+    assert isinstance(groups, int)
+    return groups
 
 
-def _storage(program: ExportedProgram, node: Node) -> int | None:
-    """Tell weights apart: layers may share them under different names."""
-    name = program.graph_signature.inputs_to_parameters.get(node.args[1].name)
-    return None if name is None else program.state_dict[name].data_ptr()
+def _filters(conv: Node) -> int:
+    """Return the filters of each channel where each has some of its own, or 0."""
+    channels = _width(conv.args[0])
+    return _width(conv) // channels if _groups(conv) == channels > 1 else 0
 
 
 def _activated(node: Node) -> Node:
@@ -121,15 +170,17 @@ def _activated(node: Node) -> Node:
     return node
 
 
-def _follow(node: Node, offset: int, first: int, count: int, readers: list) -> bool:
+def _follow(
+    node: Node, offset: int, first: int, count: int, readers: list[_Reading]
+) -> bool:
     """Collect who reads channels ``offset ... offset + count`` of a node.
 
     Returns whether all of them can undo a factor.
     """
     for user in node.users:
-        if is_convolution(user):
+        if _is_convolution(user):
             # Grouped ones but depthwise have no column for each channel.
-            if user.args[0] is not node or groups_of(user) not in (1, _width(node)):
+            if user.args[0] is not node or _groups(user) not in (1, _width(node)):
                 return False
             readers.append((user, offset, first, count))
             continue
@@ -145,47 +196,46 @@ def _through(
     node: Node, user: Node, offset: int, first: int, count: int
 ) -> tuple[int, int, int] | None:
     """Return offset, first channel and count behind an operation; None if it ends."""
-    if user.op != "call_function":
+    if user.op != "call_function" or not user.args:
         return None
-    if user.target in HOMOGENEOUS and user.args[0] is node:
+    given, *options = user.args
+    if user.target in HOMOGENEOUS and given is node:
         return offset, first, count
     if user.target is aten.mean.dim:
-        dims = {axis % 4 for axis in user.args[1]}
-        return (offset, first, count) if dims == {2, 3} else None
+        axes = options[0]
+        spatial = isinstance(axes, list | tuple) and sorted(axes) in ([-2, -1], [2, 3])
+        return (offset, first, count) if spatial else None
     if user.target in PRODUCTS:
-        other = [one for one in user.args[:2] if one is not node]
-        same = len(other) == 1 and isinstance(other[0], Node)
+        others = [argument for argument in user.args[:2] if argument is not node]
         # A gate of the same channels; where it depends on them, its own path tells.
-        if same and _width(other[0]) in (1, _width(node)):
-            return offset, first, count
-        return None
+        same = len(others) == 1 and _width(others[0]) in {1, _width(node)} - {0}
+        return (offset, first, count) if same else None
     if user.target is aten.cat.default:
-        if len(user.args) < 2 or user.args[1] % 4 != 1:
+        parts = list(given) if isinstance(given, list | tuple) else []
+        if options not in ([1], [-3]) or parts.count(node) != 1:
             return None
-        parts = user.args[0]
-        if list(parts).count(node) != 1:
-            return None
-        before = sum(_width(one) for one in parts[: parts.index(node)])
+        before = sum(_width(part) for part in parts[: parts.index(node)])
         return before + offset, first, count
     if user.target is aten.slice.Tensor:
-        return _sliced(node, user, offset, first, count)
+        return _sliced(node, options, offset, first, count)
     return None
 
 
 def _sliced(
-    node: Node, user: Node, offset: int, first: int, count: int
+    node: Node, options: Sequence[object], offset: int, first: int, count: int
 ) -> tuple[int, int, int] | None:
-    axis, start, end, step = (*user.args[1:], *(0, 0, LAST, 1)[len(user.args) - 1 :])
+    given = [option for option in options if isinstance(option, int)]
+    axis, start, end, step = given + [0, 0, LAST, 1][len(given) :]
     if axis % 4 != 1:
         return offset, first, count
-    if step != 1 or start < 0 or end < 0:
+    if None in options or step != 1 or start < 0 or end < 0:
         return None
-    end = min(end, _width(node))
-    low, high = max(offset, start), min(offset + count, end)
-    kept = max(high - low, 0)
-    return low - start, first + low - offset, kept
+    low = max(offset, start)
+    high = min(offset + count, end, _width(node))
+    return low - start, first + low - offset, max(high - low, 0)
 
 
-def _width(node: Node) -> int:
-    shape = node.meta["val"].shape
+def _width(argument: object) -> int:
+    """Return the channels of a map, or 0 for anything else."""
+    shape = argument.meta["val"].shape if isinstance(argument, Node) else []
     return shape[1] if len(shape) == 4 else 0

@@ -10,15 +10,16 @@ Source: "Data-Free Quantization Through Weight Equalization and Bias Correction"
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from torch.fx import Interpreter, Node
 
-from .channel_paths import Path, is_depthwise, scalable_paths, traced
+from .channel_paths import ScalablePath, scalable_paths, traced
 
 # Ratios beyond this come from channels that are all but dead.
 LARGEST_FACTOR = 64.0
@@ -68,39 +69,36 @@ def equalize_and_report(
         raise ValueError("there is no image to equalize by")
     network = copy.deepcopy(network).eval()
     program = traced(network, images[0])
-    names = program.graph_signature.inputs_to_parameters
     paths = scalable_paths(program)
-    ranges = _channel_ranges(program, [one.output for one in paths], images)
+    ranges = _channel_ranges(program, [path.output for path in paths], images)
     parameters = dict(network.named_parameters(remove_duplicate=False))
     wanted = [
         _wanted_factors(
-            ranges[path.output], _reading_weights(path, parameters, names), strength
+            ranges[path.output], _reading_weights(path, parameters), strength
         )
         for path in paths
     ]
     factors = {}
     for path, scale in zip(paths, _centered(paths, wanted), strict=True):
-        _divide(path.producer, scale, parameters, names)
-        _multiply(path, scale, parameters, names)
-        factors[names[path.producer.args[1].name]] = scale
+        _divide(path, scale, parameters)
+        _multiply(path, scale, parameters)
+        factors[path.weight] = scale
     return Equalized(network, factors)
 
 
 def _channel_ranges(
-    program: Any, nodes: Sequence[Node], images: Sequence[Tensor]
-) -> dict[Node, Tensor]:
+    program: ExportedProgram, names: Sequence[str], images: Sequence[Tensor]
+) -> dict[str, Tensor]:
     """Measure the largest absolute value of each channel of some nodes' outputs."""
-    wanted = {node.name: node for node in nodes}
     module = program.module()
-    found: dict[Node, Tensor] = {}
+    found: dict[str, Tensor] = {}
 
     class Watching(Interpreter):
         def run_node(self, n: Node) -> Any:
             result = super().run_node(n)
-            node = wanted.get(n.name)
-            if node is not None:
+            if n.name in names:
                 peak = result.detach().abs().amax((0, 2, 3))
-                found[node] = torch.maximum(found.get(node, peak), peak)
+                found[n.name] = torch.maximum(found.get(n.name, peak), peak)
             return result
 
     for image in images:
@@ -108,22 +106,19 @@ def _channel_ranges(
     return found
 
 
-def _reading_weights(
-    path: Path, parameters: dict[str, Tensor], names: dict[str, str]
-) -> Tensor:
+def _reading_weights(path: ScalablePath, parameters: Mapping[str, Tensor]) -> Tensor:
     """Return the largest relative weight by which readers look at each channel.
 
     Depthwise readers are left out: with a scale for each channel they hold any range.
     """
-    channels = path.producer.meta["val"].shape[1]
-    largest = torch.zeros(channels)
-    for reader, offset, first, count in path.readers:
-        if is_depthwise(reader):
+    largest = torch.zeros(path.channels)
+    for reader in path.readers:
+        if reader.filters:
             continue
-        weight = parameters[names[reader.args[1].name]].abs()
+        weight = parameters[reader.weight].abs()
         relative = weight / weight.amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
-        seen = relative.amax((0, 2, 3))[offset : offset + count]
-        part = largest[first : first + count]
+        seen = relative.amax((0, 2, 3))[reader.offset : reader.offset + reader.count]
+        part = largest[reader.first : reader.first + reader.count]
         part.copy_(torch.maximum(part, seen))
     return largest
 
@@ -138,20 +133,19 @@ def _wanted_factors(activations: Tensor, weights: Tensor, strength: float) -> Te
     return torch.where(activations > 0, scale, torch.zeros_like(scale))
 
 
-def _centered(paths: Sequence[Path], wanted: Sequence[Tensor]) -> list[Tensor]:
+def _centered(paths: Sequence[ScalablePath], wanted: Sequence[Tensor]) -> list[Tensor]:
     """Keep the overall range of maps that the same layers read, such as two halves."""
-    leader = list(range(len(paths)))
-    first_of: dict[Node, int] = {}
+    group = list(range(len(paths)))
+    first_of: dict[str, int] = {}
     for index, path in enumerate(paths):
-        for reader, *_ in path.readers:
-            other = first_of.setdefault(reader, index)
-            leader = [leader[other] if one == leader[index] else one for one in leader]
+        for reader in path.readers:
+            other = first_of.setdefault(reader.weight, index)
+            group = [group[other] if own == group[index] else own for own in group]
     factors = []
-    for index, scale in enumerate(wanted):
-        group = [
-            w for one, w in zip(leader, wanted, strict=True) if one == leader[index]
-        ]
-        together = torch.cat(group)
+    for own, scale in zip(group, wanted, strict=True):
+        together = torch.cat(
+            [each for other, each in zip(group, wanted, strict=True) if other == own]
+        )
         alive = together[together > 0]
         center = alive.log().mean().exp() if len(alive) else together.new_ones(())
         scaled = (scale / center).clamp(1 / LARGEST_FACTOR, LARGEST_FACTOR)
@@ -160,27 +154,24 @@ def _centered(paths: Sequence[Path], wanted: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _divide(
-    node: Node, scale: Tensor, parameters: dict[str, Tensor], names: dict[str, str]
+    path: ScalablePath, scale: Tensor, parameters: Mapping[str, Tensor]
 ) -> None:
-    weight = parameters[names[node.args[1].name]]
-    weight.data = weight.data / scale.reshape(-1, 1, 1, 1)
-    if len(node.args) > 2 and node.args[2] is not None:
-        bias = parameters[names[node.args[2].name]]
-        bias.data = bias.data / scale
+    parameters[path.weight].div_(scale.reshape(-1, 1, 1, 1))
+    if path.bias is not None:
+        parameters[path.bias].div_(scale)
 
 
 def _multiply(
-    path: Path, scale: Tensor, parameters: dict[str, Tensor], names: dict[str, str]
+    path: ScalablePath, scale: Tensor, parameters: Mapping[str, Tensor]
 ) -> None:
-    for reader, offset, first, count in path.readers:
-        weight = parameters[names[reader.args[1].name]]
-        values = weight.data.clone()
-        part = scale[first : first + count]
-        if is_depthwise(reader):
+    for reader in path.readers:
+        weight = parameters[reader.weight]
+        start, end = reader.offset, reader.offset + reader.count
+        part = scale[reader.first : reader.first + reader.count]
+        if reader.filters:
             # Several filters of one channel follow each other.
-            times = values.shape[0] // reader.args[0].meta["val"].shape[1]
-            rows = slice(offset * times, (offset + count) * times)
-            values[rows] *= part.repeat_interleave(times).reshape(-1, 1, 1, 1)
+            rows = weight[start * reader.filters : end * reader.filters]
+            factors = part.repeat_interleave(reader.filters)
+            rows.mul_(factors.reshape(-1, 1, 1, 1))
         else:
-            values[:, offset : offset + count] *= part.reshape(1, -1, 1, 1)
-        weight.data = values
+            weight[:, start:end].mul_(part.reshape(1, -1, 1, 1))

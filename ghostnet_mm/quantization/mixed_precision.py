@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from .onnx_layers import ConvLayer
 from .sensitivity import BlockSensitivity
 
 # Convolutions with fewer channels gain nothing from INT8 in ONNX Runtime.
 NARROW = 32
-Trial = TypeVar("Trial")
-
-
-@dataclass(frozen=True)
-class MixedPrecision(Generic[Trial]):
-    """The outcome of the search.
-
-    Attributes:
-        float_layers: Names of the convolutions in float.
-        kept: Names of the blocks that were added for accuracy, in order.
-        trial: What the measurement returned.
-        meets_goal: Whether the goal is met.
-    """
-
-    float_layers: frozenset[str]
-    kept: tuple[str, ...]
-    trial: Trial
-    meets_goal: bool
+Measured = TypeVar("Measured")
 
 
 def keep_worst_in_float(
     ranking: Sequence[BlockSensitivity],
-    measure: Callable[[frozenset[str]], Trial],
-    meets_goal: Callable[[Trial], bool],
+    measure: Callable[[frozenset[str]], Measured],
+    meets_goal: Callable[[Measured], bool],
     start: frozenset[str] = frozenset(),
-) -> MixedPrecision[Trial]:
+) -> tuple[list[str], Measured]:
     """Add the worst blocks to those in float, one by one, until the goal is met.
 
     Args:
@@ -46,22 +28,21 @@ def keep_worst_in_float(
         start: Layers that are in float anyway.
 
     Returns:
-        The first that meets the goal, or else the last, almost all in float.
+        Names of the blocks that were added, and the first measurement that meets the
+        goal, or else the last, with almost all in float.
     """
-    layers, kept = start, []
-    trial = measure(layers)
-    for one in ranking:
-        if meets_goal(trial):
+    everything = {name for block in ranking for name in block.layers}
+    layers, kept = start, list[str]()
+    found = measure(layers)
+    for block in ranking:
+        added = set(block.layers)
+        if meets_goal(found) or everything - layers <= added:
             break
-        if set(one.layers) <= layers:
-            continue
-        remaining = {name for other in ranking for name in other.layers} - layers
-        if remaining <= set(one.layers):
-            break
-        layers = layers | set(one.layers)
-        kept.append(one.block)
-        trial = measure(layers)
-    return MixedPrecision(layers, tuple(kept), trial, meets_goal(trial))
+        if not added <= layers:
+            layers = layers | added
+            kept.append(block.block)
+            found = measure(layers)
+    return kept, found
 
 
 def layer_choices(layers: Sequence[ConvLayer]) -> dict[str, frozenset[str]]:
@@ -70,20 +51,17 @@ def layer_choices(layers: Sequence[ConvLayer]) -> dict[str, frozenset[str]]:
     Runtimes differ in what INT8 speeds up: kernels of depthwise and narrow
     convolutions may be slower, and every change of type costs a pass over the map.
     """
-    depthwise = {one.name for one in layers if one.is_depthwise or one.is_gate}
-    narrow = {
-        one.name
-        for one in layers
-        if min(one.shape[0], one.shape[1] * one.groups) < NARROW and not _predicts(one)
-    }
-    backbone = {one.name for one in layers if one.name.startswith("backbone.")}
+    depthwise = {layer.name for layer in layers if layer.is_depthwise or layer.is_gate}
+    narrow = {layer.name for layer in layers if _is_narrow(layer)}
     choices = {
-        "all INT8": frozenset(),
+        "all INT8": frozenset[str](),
         "depthwise and gates float": frozenset(depthwise),
         "narrow and depthwise float": frozenset(depthwise | narrow),
-        "backbone float": frozenset(backbone),
+        "backbone float": frozenset(
+            layer.name for layer in layers if layer.name.startswith("backbone.")
+        ),
     }
-    everything = {one.name for one in layers}
+    everything = {layer.name for layer in layers}
     distinct: dict[str, frozenset[str]] = {}
     for name, chosen in choices.items():
         if chosen != everything and chosen not in distinct.values():
@@ -91,6 +69,7 @@ def layer_choices(layers: Sequence[ConvLayer]) -> dict[str, frozenset[str]]:
     return distinct
 
 
-def _predicts(layer: ConvLayer) -> bool:
-    """Whether a layer is of the head: its few channels are outputs."""
-    return "head." in layer.name
+def _is_narrow(layer: ConvLayer) -> bool:
+    """Whether a layer has few channels, but those of the head: they are outputs."""
+    fewest = min(layer.shape[0], layer.shape[1] * layer.groups)
+    return fewest < NARROW and "head." not in layer.name

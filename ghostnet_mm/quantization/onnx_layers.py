@@ -60,7 +60,7 @@ def conv_layers(model: onnx.ModelProto) -> list[ConvLayer]:
     Raises:
         OptionError: There is none with constant weights.
     """
-    weights = {one.name: one for one in model.graph.initializer}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
     layers = []
     for node in model.graph.node:
         if node.op_type != "Conv" or node.input[1] not in weights:
@@ -112,7 +112,7 @@ def surrounded_nodes(
         convs: Nodes of the INT8 convolutions.
         kinds: Operations to consider.
     """
-    constants = {one.name for one in model.graph.initializer}
+    constants = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant":
             constants.update(node.output)
@@ -129,7 +129,7 @@ def surrounded_nodes(
             return False
         # After a convolution it costs nothing: the scale cuts off what is negative.
         return node.op_type in FREE or all(
-            readers[out] and all(one.name in inside for one in readers[out])
+            readers[out] and all(each.name in inside for each in readers[out])
             for out in node.output
         )
 
@@ -152,15 +152,15 @@ def chosen_names(layers: Sequence[ConvLayer], wanted: Iterable[str]) -> frozense
         OptionError: A name fits nothing.
     """
     names = set()
-    for one in wanted:
+    for part in wanted:
         found = {
             layer.name
             for layer in layers
-            if layer.name == one or layer.name.startswith(f"{one}.")
+            if layer.name == part or layer.name.startswith(f"{part}.")
         }
         if not found:
             raise OptionError(
-                f"--float {one} names no convolution or block of the detector; the "
+                f"--float {part} names no convolution or block of the detector; the "
                 "report lists their names."
             )
         names |= found

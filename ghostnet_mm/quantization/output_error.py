@@ -78,7 +78,7 @@ def _iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     low = np.maximum(first[:, :2], second[:, :2])
     high = np.minimum(first[:, 2:], second[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    sizes = [np.clip(one[:, 2:] - one[:, :2], 0, None) for one in (first, second)]
+    sizes = [np.clip(each[:, 2:] - each[:, :2], 0, None) for each in (first, second)]
     union = sum(np.prod(size, axis=1) for size in sizes) - shared
     # Two boxes without an area are alike: they find nothing.
     return np.where(union > 0, shared / np.where(union > 0, union, 1), 1.0)

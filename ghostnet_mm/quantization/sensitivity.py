@@ -11,8 +11,8 @@ import numpy as np
 
 from ..export.exported_models import open_exported
 from .onnx_layers import blocks
-from .onnx_quantization import OnnxInt8, OnnxQuantizer
 from .output_error import OutputError, Outputs, output_error
+from .runtimes.onnx_quantizer import OnnxQuantizer
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ def block_sensitivities(
         after_each: Called with the number of blocks done and of all.
     """
     grouped = blocks(quantizer.layers)
-    everything = frozenset(one.name for one in quantizer.layers)
+    everything = {layer.name for layer in quantizer.layers}
     found = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one_block.onnx"
         for block, layers in grouped.items():
-            names = tuple(one.name for one in layers)
-            settings = OnnxInt8(everything - set(names), method)
-            model = open_exported(quantizer.quantize(settings, path), threads)
+            names = tuple(layer.name for layer in layers)
+            quantizer.write_int8(path, everything - set(names), method)
+            model = open_exported(path, threads)
             error = output_error(expected, [model.run(image) for image in images])
             found.append(BlockSensitivity(block, names, error))
             after_each(len(found), len(grouped))
-    return sorted(found, key=lambda one: -one.error.total)
+    return sorted(found, key=lambda block: -block.error.total)

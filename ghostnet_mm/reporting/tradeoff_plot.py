@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from ghostnet_runtime.atomic_writing import finished_file
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
 MARKERS = "osD^vP*Xhd"
 
 
@@ -22,9 +26,6 @@ def draw_tradeoff(
         score_label: What the scores are.
         path: The picture.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(4.8 * len(costs), 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
@@ -46,4 +47,5 @@ def draw_tradeoff(
     panels[0].set_ylabel(score_label)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=130)
+    with finished_file(path) as scratch:
+        figure.savefig(scratch, dpi=130)

@@ -1,5 +1,7 @@
 """LR-ASPP for maps of any size."""
 
+from typing import Any
+
 from mmseg.models.decode_heads import LRASPPHead
 from mmseg.registry import MODELS
 from torch import nn
@@ -14,6 +16,8 @@ class PooledLRASPPHead(LRASPPHead):
     that window and what torchvision's LR-ASPP does. Parameter names are mmseg's.
     """
 
-    def __init__(self, *args, **kwargs):
+    image_pool: nn.Sequential
+
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.image_pool[0] = nn.AdaptiveAvgPool2d(1)

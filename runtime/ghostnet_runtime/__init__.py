@@ -6,13 +6,15 @@ from ghostnet_runtime import Detector
 found = Detector("detector.onnx")(cv2.imread("street.jpg"))
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .errors import DataError, ModelError, OptionError, UserError
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .detector import Detections, Detector
+    from .detections import Detections
+    from .detector import Detector
 
 __all__ = [
     "DataError",
@@ -25,10 +27,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Later, so that the command can tell in one sentence that OpenCV does not load.
-    if name in ("Detections", "Detector"):
-        from . import detector
+# Loaded when asked for, so that the command can tell in one sentence that OpenCV does
+# not load.
+LATER = {"Detections": ".detections", "Detector": ".detector"}
 
-        return getattr(detector, name)
+
+def __getattr__(name: str) -> object:
+    if name in LATER:
+        value: object = getattr(import_module(LATER[name], __name__), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

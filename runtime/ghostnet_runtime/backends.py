@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -60,7 +60,9 @@ class OnnxBackend:
             self._session = runtime.InferenceSession(str(path), options, providers)
         except Exception as error:  # a class of its own for each of its error codes
             raise unreadable_model(path, error) from error
-        self.inputs = [one.name for one in self._session.get_inputs()]
+        self.inputs: Sequence[str] = [
+            entry.name for entry in self._session.get_inputs()
+        ]
         metadata = self._session.get_modelmeta().custom_metadata_map
         carried = metadata.get(METADATA_KEY)
         self.description, self.origin = find_description(path, carried)
@@ -98,7 +100,7 @@ class OpenVinoBackend:
         try:
             model = core.read_model(path)
             # Processors with bfloat16 would use it unless told otherwise.
-            settings: dict[str, Any] = {
+            settings: dict[str, str | int] = {
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_PRECISION_HINT": precision,
             }
@@ -107,7 +109,7 @@ class OpenVinoBackend:
             self._model = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise unreadable_model(path, error) from error
-        self.inputs = [one.any_name for one in self._model.inputs]
+        self.inputs: Sequence[str] = [entry.any_name for entry in self._model.inputs]
         carried = None
         if model.has_rt_info([METADATA_KEY]):
             carried = model.get_rt_info([METADATA_KEY]).astype(str)
@@ -145,7 +147,7 @@ class NcnnBackend:
         failed = self._net.load_param(str(path)) or self._net.load_model(str(weights))
         if failed:
             raise unreadable_model(path, f"ncnn's code {failed}")
-        self.inputs = list(self._net.input_names())
+        self.inputs: Sequence[str] = list(self._net.input_names())
         self.description, self.origin = find_description(path)
 
     def run(
@@ -176,7 +178,7 @@ BACKENDS: dict[str, Opener] = {
 
 
 def open_model(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     threads: int | None = None,
     openers: Mapping[str, Opener] = BACKENDS,
 ) -> Backend:

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 
 from .errors import UserError
+from .status_line import tell
 from .version import __version__
 
 DESCRIPTION = """\
 Run an exported detector on SOURCE: an image, a folder of images, a video file, or the
 index of a camera. Writes annotated pictures (or a video) and detections.json to the
-output folder when all is done. Ctrl-C ends a video or a camera and keeps the result."""
+output folder as it goes: whatever ends a run, what is finished stays. Exit status 1
+says that some pictures could not be read; the JSON file names them too."""
 
 EXAMPLES = """\
 examples:
@@ -25,7 +27,9 @@ detections.json is a list with one entry per picture:
   {"image": "street.jpg", "width": 640, "height": 480, "detections":
     [{"class": "car", "label": 2, "score": 0.91, "bbox": [x1, y1, x2, y2]}]}
 (a video has "frame": 0, 1, ... instead of "image"). A model with masks adds to each
-detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE."""
+detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE. A
+picture that could not be read has instead {"image": "broken.jpg", "error": "..."}, and
+several frames in a row {"frame": 20, "frames": 3, "error": "..."}."""
 
 NO_OPENCV = (
     "OpenCV cannot be loaded ({reason}); install opencv-python, or where there is no "
@@ -93,12 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     # A damaged file is told in one sentence, and OpenCV's decoders add none.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    from .detect_all import detect_all
     from .detector import Detector
+    from .picture_results import detect_all
 
     try:
         detector = Detector(arguments.model, arguments.threads, arguments.score)
-        detect_all(
+        results = detect_all(
             detector,
             arguments.source,
             arguments.out,
@@ -107,13 +111,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.show,
         )
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read the output is gone; Python must not complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return 1 if results.missing else 0

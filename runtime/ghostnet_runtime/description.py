@@ -1,17 +1,24 @@
 """What an exported detector says about itself.
 
-A JSON text, written by the export, inside the model file or beside it. It is checked in
-full when a model is opened: a rule that this package does not know must not be passed
-over, since the boxes would be wrong in silence.
+The export makes a `Description` and writes it as JSON, inside the model file or beside
+it. It is checked in full when a model is opened: a rule that this package does not know
+must not be passed over, since the boxes would be wrong in silence.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
 
-from .description_text import parse_description
-from .json_section import JsonSection
+from .description_text import not_json
+from .errors import ModelError
+from .json_records import FieldError, read_record
+
+FORMAT: Final = "ghostnet_mm.detector/1"
+
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -22,20 +29,32 @@ class InputForm:
         name: Of the model's input.
         form: ``tensor``, (N, 3, H, W) float32, normalized and padded; or ``pixels``,
             (N, h, w, 3) uint8 of any size, everything else being part of the model.
+        batch: Pictures at once, 1 or, for any number, ``None``.
         height: Of the tensor, or ``None`` where any is accepted; so ``width``.
         size_divisor: Height and width of the tensor are multiples of this.
         channel_order: ``rgb`` or ``bgr``: of the tensor, or of the pixels.
-        mean: Grey levels per channel, in ``channel_order`` of the tensor; so ``std``.
+        mean: Gray levels per channel, in ``channel_order`` of the tensor; so ``std``.
+        image_sizes: Name of a second input, (N, 2) float32, height and width of each
+            picture inside its tensor; ``None`` where there is none.
     """
 
     name: str
-    form: str
+    form: Literal["tensor", "pixels"]
+    batch: Literal[1] | None
     height: int | None
     width: int | None
     size_divisor: int
-    channel_order: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    channel_order: Literal["rgb", "bgr"]
+    mean: Triple
+    std: Triple
+    image_sizes: str | None = None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the tensor; ``None`` where any is accepted."""
+        if self.height is None or self.width is None:
+            return None
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -46,16 +65,16 @@ class ResizeRule:
         scale: (width, height) in pixels, or ``None`` to keep the picture's size.
         keep_ratio: Whether ``scale`` is the most it may measure, the longer side of
             the picture being held against the longer one of ``scale``.
-        pad_value: Grey levels per channel, in the order of `InputForm.mean`.
+        pad_value: Gray levels per channel, in the order of `InputForm.mean`.
         pad: What the right and lower border are padded to: ``divisor``, the next
-            multiple of the divisor; ``fixed``, ``scale``; ``square``; or ``around``,
-            on all sides to the multiple above.
+            multiple of the divisor; ``fixed``, ``scale``; or ``around``, on all sides
+            to the multiple above.
     """
 
     scale: tuple[int, int] | None
     keep_ratio: bool
-    pad_value: tuple[float, ...]
-    pad: str
+    pad_value: Triple
+    pad: Literal["divisor", "fixed", "around"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +89,7 @@ class OutputForm:
         score_factors: Whether boxes have a centerness or an objectness.
     """
 
-    form: str
+    form: Literal["candidates", "detections"]
     names: tuple[str, ...]
     class_boxes: bool
     score_factors: bool
@@ -135,25 +154,87 @@ class MaskRule:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where an export comes from.
+
+    Attributes:
+        config: Name of the config's file; ``None`` for one without a file.
+        ghostnet_mm: Its version; so ``torch`` and ``mmdet``.
+    """
+
+    config: str | None
+    ghostnet_mm: str
+    torch: str
+    mmdet: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Description:
     """All that is said about a detector.
 
     Attributes:
+        format: Of the JSON.
+        task: What is found: boxes, or boxes with masks.
+        name: Of the detector.
         classes: Names by label.
-        masks: ``None`` for a model of boxes only.
+        input: What the network is fed.
+        resize: How pictures come to their size.
+        outputs: What comes out.
+        selection: How detections are chosen.
+        source: Where it comes from.
+        masks: How masks are made; ``None`` for a model of boxes only.
+
+    Raises:
+        FieldError: Fields contradict each other.
     """
 
+    format: Literal["ghostnet_mm.detector/1"] = FORMAT
+    task: Literal["detection", "instance_segmentation"]
     name: str
-    task: str
     classes: tuple[str, ...]
     input: InputForm
     resize: ResizeRule
     outputs: OutputForm
     selection: SelectionRule
-    masks: MaskRule | None
+    source: Source
+    masks: MaskRule | None = None
+
+    def __post_init__(self) -> None:
+        fed, rule = self.input, self.resize
+        if (fed.height is None) != (fed.width is None):
+            raise FieldError("input has only one of height and width")
+        if min(fed.std) <= 0:
+            raise FieldError("input.std has numbers that are not above 0")
+        if rule.scale is None and not rule.keep_ratio:
+            raise FieldError("resize has no scale and does not keep the ratio")
+        if rule.scale is None and rule.pad == "fixed" and fed.size is None:
+            raise FieldError("resize pads to a fixed size and names none")
+        if rule.scale is not None and not rule.keep_ratio and fed.size is not None:
+            if rule.scale[0] > fed.size[1] or rule.scale[1] > fed.size[0]:
+                raise FieldError("resize.scale is larger than the input")
+        if len(self.selection.strides) != len(self.selection.priors_per_cell):
+            raise FieldError("selection has not one number of priors per stride")
+        if self.masks is not None and not 0 < self.masks.threshold < 1:
+            raise FieldError("masks.threshold is not between 0 and 1")
+        missing = set(self._expected_outputs()).difference(self.outputs.names)
+        if missing:
+            raise FieldError(f"outputs.names lacks {', '.join(sorted(missing))}")
+
+    def _expected_outputs(self) -> list[str]:
+        if self.outputs.form == "detections":
+            return ["detections", "labels"]
+        factors = ["score_factors"] if self.outputs.score_factors else []
+        masks = ["kernels", "mask_features"] if self.masks is not None else []
+        return ["boxes", "scores", *factors, *masks]
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Return the text that `read_description` reads."""
+        return json.dumps(
+            asdict(self), indent=indent, ensure_ascii=False, allow_nan=False
+        )
 
 
-def read_description(text: str, origin: str | os.PathLike) -> Description:
+def read_description(text: str, origin: str | os.PathLike[str]) -> Description:
     """Read and check a description.
 
     Args:
@@ -163,110 +244,20 @@ def read_description(text: str, origin: str | os.PathLike) -> Description:
     Raises:
         ModelError: The text is no description, or one that this version cannot follow.
     """
-    raw = parse_description(text, origin)
-    top = JsonSection(raw, "", str(origin))
-    result = Description(
-        name=top.text("name"),
-        task=top.text("task", "detection", "instance_segmentation"),
-        classes=top.texts("classes"),
-        input=_input(top.section("input")),
-        resize=_resize(top.section("resize")),
-        outputs=_outputs(top.section("outputs")),
-        selection=_selection(top.section("selection")),
-        masks=_masks(top.section("masks")) if raw.get("masks") else None,
-    )
-    _check_together(result, top)
-    return result
-
-
-def _input(section: JsonSection) -> InputForm:
-    batch = section.integer("batch", optional=True)
-    if batch not in (None, 1):
-        section.refuse("batch", f"is {batch}; export the model with a batch of 1")
-    return InputForm(
-        name=section.text("name"),
-        form=section.text("form", "tensor", "pixels"),
-        height=section.integer("height", optional=True),
-        width=section.integer("width", optional=True),
-        size_divisor=section.integer("size_divisor"),
-        channel_order=section.text("channel_order", "rgb", "bgr"),
-        mean=section.numbers("mean", length=3),
-        std=section.numbers("std", length=3),
-    )
-
-
-def _resize(section: JsonSection) -> ResizeRule:
-    section.allow_only("scale", "keep_ratio", "pad_value", "pad")
-    return ResizeRule(
-        scale=section.integers("scale", length=2, optional=True),
-        keep_ratio=section.flag("keep_ratio"),
-        pad_value=section.numbers("pad_value", length=3),
-        pad=section.text("pad", "divisor", "fixed", "square", "around"),
-    )
-
-
-def _outputs(section: JsonSection) -> OutputForm:
-    return OutputForm(
-        form=section.text("form", "candidates", "detections"),
-        names=section.texts("names"),
-        class_boxes=section.flag("class_boxes"),
-        score_factors=section.flag("score_factors"),
-    )
-
-
-def _selection(section: JsonSection) -> SelectionRule:
-    section.allow_only(*SelectionRule.__dataclass_fields__)
-    return SelectionRule(
-        levels=section.integers("levels", optional=True),
-        strides=section.integers("strides"),
-        priors_per_cell=section.integers("priors_per_cell"),
-        score_threshold=section.number("score_threshold"),
-        nms_pre=section.integer("nms_pre", optional=True),
-        factor_threshold=section.number("factor_threshold", optional=True),
-        best_class=section.flag("best_class"),
-        iou_threshold=section.number("iou_threshold", optional=True),
-        max_per_img=section.integer("max_per_img", optional=True),
-        min_bbox_size=section.number("min_bbox_size"),
-        clip=section.flag("clip"),
-        per_level=section.flag("per_level"),
-    )
-
-
-def _masks(section: JsonSection) -> MaskRule:
-    section.allow_only(*MaskRule.__dataclass_fields__)
-    return MaskRule(
-        strides=section.integers("strides"),
-        prior_offset=section.number("prior_offset"),
-        coordinate_scale=section.number("coordinate_scale"),
-        feature_stride=section.integer("feature_stride"),
-        num_prototypes=section.integer("num_prototypes"),
-        dynamic_channels=section.integer("dynamic_channels"),
-        num_layers=section.integer("num_layers"),
-        threshold=section.number("threshold"),
-    )
-
-
-def _check_together(result: Description, top: JsonSection) -> None:
-    fed, rule = result.input, result.resize
-    if (fed.height is None) != (fed.width is None):
-        top.refuse("input", "has only one of height and width")
-    if rule.scale is None and not rule.keep_ratio:
-        top.refuse("resize", "has no scale and does not keep the ratio")
-    if rule.scale is None and rule.pad == "fixed" and fed.height is None:
-        top.refuse("resize", "pads to a fixed size and names none")
-    if not rule.keep_ratio and fed.height is not None:
-        if rule.scale[0] > fed.width or rule.scale[1] > fed.height:
-            top.refuse("resize.scale", "is larger than the input")
-    chosen = result.selection
-    if len(chosen.strides) != len(chosen.priors_per_cell):
-        top.refuse("selection", "has not one number of priors per stride")
-    expected = ["boxes", "scores"]
-    if result.outputs.score_factors:
-        expected.append("score_factors")
-    if result.masks:
-        expected += ["kernels", "mask_features"]
-    if result.outputs.form == "detections":
-        expected = ["detections", "labels"]
-    missing = [name for name in expected if name not in result.outputs.names]
-    if missing:
-        top.refuse("outputs.names", f"lacks {', '.join(missing)}")
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise not_json(origin) from error
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise ModelError(
+            f"The description in {origin} has the format {found!r} and this version of "
+            f"ghostnet-runtime reads {FORMAT!r}; install the version of the export."
+        )
+    try:
+        return read_record(Description, values)
+    except FieldError as error:
+        raise ModelError(
+            f"The description in {origin} cannot be followed: {error}; export the "
+            f"model anew, or install the version of ghostnet-runtime that it is for."
+        ) from error

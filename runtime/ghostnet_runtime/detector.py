@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
 from .backends import Backend, open_model
 from .description import Description, read_description
+from .detections import Detections
 from .errors import ModelError, OptionError
 from .instance_masks import mask_on_picture, predict_masks
 from .preprocessing import Placement, Preprocessor
 from .selection import Selected, select
 
 IMAGE_SIZES = "image_sizes"
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What was found in a picture, best first.
-
-    Attributes:
-        boxes: (K, 4) float32 corners x1, y1, x2, y2 in pixels of the picture.
-        scores: (K,) float32 from 0 to 1.
-        labels: (K,) int64, indices into `Detector.classes`.
-        masks: (K, H, W) bool, or ``None`` from a model without masks.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-    masks: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
 
 class Detector:
@@ -58,7 +38,7 @@ class Detector:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         threads: int | None = None,
         score_threshold: float | None = None,
     ):
@@ -125,7 +105,7 @@ class Detector:
             self._score_threshold,
         )
         masks = self._masks(values, found, placement)
-        return Detections(found.boxes, found.scores, found.labels, masks)
+        return Detections(found.boxes, found.scores, found.labels, self.classes, masks)
 
     def _masks(
         self, values: dict[str, np.ndarray], found: Selected, placement: Placement
@@ -162,9 +142,8 @@ def _finished(
     boxes, scores = np.split(values["detections"][kept], [4], axis=1)
     if description.input.form == "tensor":
         boxes = placement.to_picture(boxes)
-    masks = None
-    if "masks" in values:
-        rule = description.masks
+    masks, rule = None, description.masks
+    if "masks" in values and rule is not None:
         masks = np.zeros((int(kept.sum()), *placement.picture), dtype=bool)
         for index, mask in enumerate(values["masks"][kept]):
             stride = placement.input[0] // mask.shape[0]
@@ -173,4 +152,10 @@ def _finished(
             )
             masks[index, : whole.shape[0], : whole.shape[1]] = whole > rule.threshold
     labels = values["labels"][kept].astype(np.int64)
-    return Detections(np.ascontiguousarray(boxes), scores[:, 0].copy(), labels, masks)
+    return Detections(
+        np.ascontiguousarray(boxes),
+        scores[:, 0].copy(),
+        labels,
+        description.classes,
+        masks,
+    )

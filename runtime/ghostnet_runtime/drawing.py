@@ -1,61 +1,48 @@
-"""Draw detections, boxes and masks, on a picture."""
+"""Draw objects, boxes and masks, on a picture."""
+
+from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
+from .detected_object import DetectedObject
+
 MASK_OPACITY = 0.45
+# Pixels; OpenCV takes no coordinates far beyond.
+FARTHEST = 1e6
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw_detections(
-    image: np.ndarray,
-    boxes: np.ndarray,
-    labels: np.ndarray,
-    scores: np.ndarray | None,
-    class_names: Sequence[str],
-    score_threshold: float = 0.3,
-    masks: np.ndarray | None = None,
+def draw_objects(
+    image: np.ndarray, objects: Iterable[DetectedObject], with_scores: bool = True
 ) -> np.ndarray:
     """Draw boxes with class names and scores, the best detections on top.
 
-    Lines and letters grow with the picture. The input is left as it is.
+    Lines and letters grow with the picture; masks are a tint. The input is left as it
+    is.
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        boxes: (N, 4) corners x1, y1, x2, y2 in pixels.
-        labels: (N,) indices into ``class_names``.
-        scores: (N,) from 0 to 1, or ``None`` for ground truth.
-        class_names: Names by label.
-        score_threshold: Detections with a lower score are left out.
-        masks: (N, H, W) bool, drawn as a tint.
+        objects: What to draw, such as `Detections`; masks are (H, W).
+        with_scores: Whether scores are written, as they are for no ground truth.
 
     Returns:
         (H, W, 3) uint8 BGR.
     """
-    canvas = np.ascontiguousarray(image).copy()
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    labels = np.asarray(labels, dtype=np.int64).reshape(-1)
-    if scores is None:
-        order = np.arange(len(boxes))
-    else:
-        scores = np.asarray(scores, dtype=np.float64).reshape(-1)
-        order = np.argsort(scores, kind="stable")
-        order = order[scores[order] >= score_threshold]
-    if masks is not None:
-        for i in order:
-            mask = np.asarray(masks[i], dtype=bool)
-            tint(canvas, mask, class_color(labels[i]), MASK_OPACITY)
+    canvas: np.ndarray = np.ascontiguousarray(image).copy()
+    drawn = sorted(objects, key=lambda item: item.score)
+    for item in drawn:
+        if item.mask is not None:
+            tint(canvas, item.mask, class_color(item.label), MASK_OPACITY)
     thickness = max(1, round(min(canvas.shape[:2]) / 250))
-    for i in order:
-        _draw_box(canvas, boxes[i], class_color(labels[i]), thickness)
-    for i in order:
-        text = class_names[labels[i]]
-        if scores is not None:
-            text = f"{text} {scores[i]:.2f}"
-        _draw_label(canvas, boxes[i], text, class_color(labels[i]))
+    for item in drawn:
+        _draw_box(canvas, item.box, class_color(item.label), thickness)
+    for item in drawn:
+        text = f"{item.name} {item.score:.2f}" if with_scores else item.name
+        _draw_label(canvas, item.box, text, class_color(item.label))
     return canvas
 
 
@@ -110,7 +97,7 @@ def _draw_box(
     thickness: int,
 ) -> None:
     # A dark rim keeps the line visible on a background of its own color.
-    x1, y1, x2, y2 = (round(value) for value in box)
+    x1, y1, x2, y2 = (round(float(edge)) for edge in np.clip(box, -FARTHEST, FARTHEST))
     cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), (0, 0, 0), thickness + 2)
     cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), color, thickness)
 

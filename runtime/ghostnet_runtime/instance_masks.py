@@ -67,7 +67,7 @@ def mask_on_picture(
     """
     height, width = mask.shape[0] * stride, mask.shape[1] * stride
     whole = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
-    across, down = (1 / one for one in placement.scale)
+    across, down = (1 / factor for factor in placement.scale)
     if keep_ratio:
         # mmdet takes the horizontal scale for the height and the other way round;
         # with the ratio kept they differ by rounding only.

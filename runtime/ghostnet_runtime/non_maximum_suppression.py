@@ -31,7 +31,7 @@ def batched_nms(
         (K,) int64 indices of the kept boxes, best first; equal scores come in the
         order of the input.
     """
-    order = np.argsort(-scores, kind="stable")
+    order: np.ndarray = np.argsort(-scores, kind="stable")
     if iou_threshold is None or not len(order):
         return order[:max_num]
     # Adding labels * (largest coordinate + 1) in float32 rounds the corners, which
@@ -39,7 +39,8 @@ def batched_nms(
     shift = labels.astype(np.float32) * (boxes.max() + np.float32(1))
     moved = (boxes + shift[:, None])[order]
     groups = labels[order] if len(order) >= CLASS_BY_CLASS_FROM else None
-    return order[_kept(moved, np.float32(iou_threshold), max_num, groups)]
+    kept: np.ndarray = order[_kept(moved, np.float32(iou_threshold), max_num, groups)]
+    return kept
 
 
 def _kept(
@@ -82,7 +83,7 @@ def _overlap(
     shared = across * down
     together = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared
     with np.errstate(divide="ignore", invalid="ignore"):
-        over = shared / together > threshold
+        over: np.ndarray = shared / together > threshold
     if groups is not None:
         over &= groups[better][:, None] == groups[worse]
     return over

@@ -1,101 +1,128 @@
-"""Goes through a source and writes annotated pictures and one JSON file."""
+"""Detects on a source, and writes annotated pictures and one JSON file as it goes."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from .atomic_writing import finished_folder, refuse_overwriting
+from .atomic_writing import GrowingList, check_folder
 from .errors import OptionError
-from .picture_sources import ImageFiles, Picture, VideoFrames, open_source
-from .status_line import StatusLine, plain_duration
-from .video_writer import VideoWriter
+from .picture_loop import LoopReport, Terminated, for_each_picture
+from .picture_sources import (
+    MissingPicture,
+    Picture,
+    Source,
+    VideoFrames,
+    open_source,
+    refuse_overwriting,
+)
+from .picture_writing import FilmWriter, write_picture
+from .status_line import tell
 
 RESULTS_NAME = "detections.json"
 WINDOW = "ghostnet-detect (q ends)"
-Inspect = Callable[[Picture, Path], tuple[dict[str, Any], np.ndarray]]
 
 
-def write_results(
-    inspect: Inspect,
+class Finding(Protocol):
+    """What a model finds in a picture: `Detections`, or a panoptic map."""
+
+    def above(self, score: float) -> Finding:
+        """Return what has this score or a higher one."""
+
+    def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
+        """Draw it on a copy of the picture, (H, W, 3) uint8 BGR."""
+
+    def to_json(self) -> dict[str, list[dict[str, object]]]:
+        """Return a list of ``detections`` or of ``segments``."""
+
+
+Detect = Callable[[np.ndarray], Finding]
+Keep = Callable[[Finding, Path], object]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was written.
+
+    Attributes:
+        path: The JSON file.
+        pictures: Number of pictures that were looked at.
+        missing: Those that could not be.
+    """
+
+    path: Path
+    pictures: int
+    missing: tuple[MissingPicture, ...]
+
+
+def detect_all(
+    detect: Detect,
     source: str,
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
+    score_threshold: float = 0.3,
     max_frames: int | None = None,
     show: bool = False,
-) -> Path:
-    """Inspect a source, and write annotated pictures or a video, and one JSON file.
+    keep: Keep | None = None,
+) -> Results:
+    """Detect on a source, and write annotated pictures or a video, and one JSON file.
 
-    The files appear in ``out_dir`` when everything is done; nothing is left behind by
-    an error. Ctrl-C ends a video or a camera early and keeps what was done.
+    Everything is written as it is made: what is finished stays, whatever comes after.
+    A picture that cannot be read is missing, and named at the end and in the JSON file.
+    Ctrl-C ends a video or a camera early.
 
     Args:
-        inspect: Takes a picture and the folder for further files of its own; returns
-            the picture's entry, with a list of ``detections`` or ``segments``, and the
-            annotated picture.
+        detect: A detector: takes a picture, (H, W, 3) uint8 BGR.
         source: An image, a folder, a video file, or a camera's index.
         out_dir: Where to write.
+        score_threshold: Detections with a lower score are left out.
         max_frames: Stop after so many pictures.
         show: Also show a video or a camera in a window, until ``q`` is pressed.
+        keep: Writes a further file; takes what was found and where the picture goes.
 
     Returns:
-        The JSON file, a list of the entries.
+        The JSON file and what is missing. The file is a list with an entry for each
+        picture: ``image`` or ``frame``, ``width``, ``height`` and what
+        `Finding.to_json` gives; or, for a missing one, ``error`` (and, for several
+        frames in a row, their number ``frames``).
 
     Raises:
         OptionError: There is no display, or ``out_dir`` cannot be written.
-        DataError: The source, or one of its pictures, cannot be read.
+        DataError: The source cannot be read, or not one of its pictures.
+        KeyboardInterrupt: By Ctrl-C in a folder, or when asked to end.
     """
     if show:
         check_display()
     pictures = open_source(source)
-    if show and not pictures.is_video:
+    is_film = isinstance(pictures, VideoFrames)
+    if show and not is_film:
         raise OptionError("--show is for a camera or a video; look into --out.")
-    if not pictures.is_video:
-        refuse_overwriting(out_dir, pictures.root)
-    with finished_folder(out_dir) as folder:
-        writer = VideoWriter(folder, pictures) if pictures.is_video else None
-        line, results, started = StatusLine(), [], time.monotonic()
-        try:
-            for picture in pictures:
-                entry, drawn = inspect(picture, folder)
-                results.append(entry)
-                if writer is not None:
-                    writer.write(drawn)
-                else:
-                    write_image(folder / str(picture.name), drawn)
-                if line.is_due() or len(results) in (max_frames, pictures.total):
-                    line.show(_progress(len(results), pictures, max_frames, started))
-                if len(results) == max_frames or (show and _is_ended(drawn)):
-                    break
-        except KeyboardInterrupt:
-            if not pictures.is_video:
-                raise
-        finally:
-            if writer is not None:
-                writer.release()
-            if show:
-                cv2.destroyAllWindows()
-        (folder / RESULTS_NAME).write_text(
-            json.dumps(results, indent=1), encoding="utf-8"
-        )
-    line.clear()
-    kind = "segments" if any("segments" in one for one in results) else "detections"
-    count = sum(len(one[kind]) for one in results)
-    rate = len(results) / max(time.monotonic() - started, 1e-9)
-    target = Path(out_dir).expanduser() / RESULTS_NAME
-    print(
-        f"{count} {kind} on {len(results)} pictures, {rate:.1f} images/s "
-        f"(reading and drawing included): {target}",
-        flush=True,
-    )
-    return target
+    folder = Path(out_dir).expanduser()
+    check_folder(folder)
+    refuse_overwriting(folder, pictures)
+    results = _Results(folder, pictures, show)
+
+    def work(picture: Picture) -> bool:
+        found = detect(picture.pixels).above(score_threshold)
+        if keep is not None:
+            keep(found, folder / picture.file_name)
+        return results.add(picture, found)
+
+    with results:
+        report = for_each_picture(pictures, work, results.miss, max_frames)
+    _tell_result(results, report)
+    stopped = report.interruption
+    if stopped is not None and (not is_film or isinstance(stopped, Terminated)):
+        raise stopped
+    return Results(results.path, report.done, tuple(report.missing))
 
 
 def check_display() -> None:
@@ -116,10 +143,84 @@ def check_display() -> None:
         ) from error
 
 
-def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8 BGR, and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), pixels)
+class _Results:
+    """Writes what was found, picture by picture."""
+
+    def __init__(self, folder: Path, pictures: Source, show: bool):
+        self.path = folder / RESULTS_NAME
+        self.pictures = self.count = 0
+        self.kind = "detections"
+        self._folder, self._show = folder, show
+        self._list = GrowingList(self.path)
+        self._film = None
+        if isinstance(pictures, VideoFrames):
+            self._film = FilmWriter(folder / f"{pictures.stem}.mp4", pictures.rate)
+        # Nothing is written before there is something to tell.
+        self._waiting: list[dict[str, object]] = []
+        self._stack = ExitStack()
+
+    def add(self, picture: Picture, found: Finding) -> bool:
+        """Write a picture; return whether the person who looks on wants more."""
+        height, width = picture.pixels.shape[:2]
+        parts = found.to_json()
+        entry = {**_key(picture), "width": width, "height": height, **parts}
+        drawn = found.plot(picture.pixels)
+        with self._telling():
+            if self._film is not None:
+                self._film.write(drawn)
+            else:
+                write_picture(self._folder / picture.file_name, drawn)
+            for missing in self._waiting:
+                self._list.append(missing)
+            self._waiting.clear()
+            self._list.append(entry)
+        self.pictures += 1
+        for self.kind, items in parts.items():
+            self.count += len(items)
+        return not (self._show and _is_ended(drawn))
+
+    def miss(self, missing: MissingPicture) -> None:
+        """Write that a picture is missing."""
+        entry: dict[str, object] = {**_key(missing), "error": missing.reason}
+        if missing.count > 1:
+            entry["frames"] = missing.count
+        if not self.pictures:
+            self._waiting.append(entry)
+            return
+        with self._telling():
+            self._list.append(entry)
+
+    def __enter__(self) -> _Results:
+        self._stack.enter_context(self._list)
+        if self._film is not None:
+            self._stack.enter_context(self._film)
+        if self._show:
+            self._stack.callback(cv2.destroyAllWindows)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._telling():
+            self._stack.__exit__(kind, error, traceback)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OptionError(
+                f"The output {self._folder} cannot be written "
+                f"({error.strerror or error}); the results of {self.pictures} pictures "
+                f"are there."
+            ) from error
+
+
+def _key(picture: Picture | MissingPicture) -> dict[str, str | int]:
+    return {"frame" if isinstance(picture.name, int) else "image": picture.name}
 
 
 def _is_ended(drawn: np.ndarray) -> bool:
@@ -127,17 +228,12 @@ def _is_ended(drawn: np.ndarray) -> bool:
     return cv2.waitKey(1) & 0xFF == ord("q")
 
 
-def _progress(
-    done: int,
-    pictures: ImageFiles | VideoFrames,
-    max_frames: int | None,
-    started: float,
-) -> str:
-    elapsed = time.monotonic() - started
-    ends = [one for one in (pictures.total, max_frames) if one is not None]
-    total = min(ends) if ends else None
-    text = f"{done}{f'/{total}' if total else ''} images"
-    text += f"  {done / max(elapsed, 1e-9):.1f} images/s"
-    if total:
-        text += f"  ETA {plain_duration(elapsed / done * (total - done))}"
-    return text
+def _tell_result(results: _Results, report: LoopReport) -> None:
+    if not report.done:
+        return
+    if report.interruption is not None:
+        tell("ended early; what was done until then is kept")
+    tell(
+        f"{results.count} {results.kind} on {report.done} pictures, {report.rate:.1f} "
+        f"images/s (reading and drawing included): {results.path}"
+    )

@@ -49,7 +49,7 @@ class Placement:
         if top or left:
             boxes = boxes - np.array([left, top, left, top], dtype=np.float32)
         # mmdet multiplies by the reciprocals, which rounds otherwise than dividing.
-        across, down = (1 / one for one in self.scale)
+        across, down = (1 / factor for factor in self.scale)
         return boxes * np.array([across, down, across, down], dtype=np.float32)
 
 
@@ -65,22 +65,22 @@ def place(height: int, width: int, fed: InputForm, rule: ResizeRule) -> Placemen
         fed: The input.
         rule: How pictures are resized.
     """
-    new_height, new_width = _resized(height, width, rule)
-    if fed.height is not None and (new_height > fed.height or new_width > fed.width):
-        factor = min(fed.height / height, fed.width / width)
-        new_height, new_width = _scaled(height, width, factor)
-    resized = new_height, new_width
+    fixed = _fixed_size(fed)
+    resized = _resized(height, width, rule)
+    if fixed is not None and (resized[0] > fixed[0] or resized[1] > fixed[1]):
+        factor = min(fixed[0] / height, fixed[1] / width)
+        resized = _scaled(height, width, factor)
     padded = _padded(resized, rule, fed.size_divisor)
-    if fed.height is not None:
-        whole = fed.height, fed.width
-    else:
-        whole = tuple(_multiple(side, fed.size_divisor) for side in padded)
+    whole = fixed or (
+        _multiple(padded[0], fed.size_divisor),
+        _multiple(padded[1], fed.size_divisor),
+    )
     if rule.pad in ("divisor", "around"):
         padded = whole
     padded = min(padded[0], whole[0]), min(padded[1], whole[1])
     corner = 0, 0
     if rule.pad == "around":
-        corner = whole[0] // 2 - new_height // 2, whole[1] // 2 - new_width // 2
+        corner = whole[0] // 2 - resized[0] // 2, whole[1] // 2 - resized[1] // 2
     # mmdet takes what its pipeline padded for picture, and clips to that; what the
     # preprocessor of the model pads afterwards is outside.
     clip = resized if rule.pad == "divisor" else padded
@@ -118,7 +118,8 @@ class Preprocessor:
             DataError: The array is no such picture.
         """
         check_picture(image)
-        placement = place(*image.shape[:2], self.input, self.rule)
+        height, width = image.shape[:2]
+        placement = place(height, width, self.input, self.rule)
         if self.input.form == "pixels":
             if self.input.channel_order == "rgb":
                 image = image[:, :, ::-1]
@@ -170,6 +171,12 @@ def check_picture(image: np.ndarray) -> None:
     )
 
 
+def _fixed_size(fed: InputForm) -> tuple[int, int] | None:
+    if fed.height is None or fed.width is None:
+        return None
+    return fed.height, fed.width
+
+
 def _resized(height: int, width: int, rule: ResizeRule) -> tuple[int, int]:
     if rule.scale is None:
         return height, width
@@ -192,11 +199,9 @@ def _padded(
     height, width = resized
     if rule.pad == "fixed" and rule.scale is not None:
         return max(height, rule.scale[1]), max(width, rule.scale[0])
-    if rule.pad == "square":
-        return max(resized), max(resized)
     if rule.pad == "around":
         # mmdet's CenterNet: always a border, of a whole divisor where none is needed.
-        return tuple((side // divisor + 1) * divisor for side in resized)
+        return (height // divisor + 1) * divisor, (width // divisor + 1) * divisor
     return resized
 
 

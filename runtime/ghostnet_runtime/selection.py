@@ -113,7 +113,7 @@ def cells_per_level(
 ) -> tuple[int, ...]:
     """Return the number of cells of each level for an input (height, width)."""
     height, width = input_size
-    return tuple(-(-height // one) * -(-width // one) for one in strides)
+    return tuple(-(-height // stride) * -(-width // stride) for stride in strides)
 
 
 def check_total(described: int, total: int) -> None:
@@ -158,7 +158,7 @@ def _best_of_level(
     """Return candidates, labels and class scores of one level."""
     scores = scores[level]
     rows = None
-    if rule.factor_threshold is not None:
+    if rule.factor_threshold is not None and factors is not None:
         rows = np.flatnonzero(factors[level] >= np.float32(rule.factor_threshold))
         scores = scores[rows]
     flat = scores.reshape(-1)
@@ -192,4 +192,5 @@ def _large_enough(boxes: np.ndarray, least_side: float) -> np.ndarray:
     if least_side < 0:
         return np.ones(len(boxes), dtype=bool)
     sides = boxes[:, 2:] - boxes[:, :2]
-    return (sides > np.float32(least_side)).all(axis=1)
+    large: np.ndarray = (sides > np.float32(least_side)).all(axis=1)
+    return large

@@ -57,6 +57,19 @@ class StatusLine:
             self._is_on_line = False
 
 
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Print a line; what the console cannot show, as in names of files, is escaped.
+
+    Args:
+        text: The line.
+        stream: Where to write; the default is stdout.
+    """
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    print(shown, file=stream, flush=True)
+
+
 def plain_duration(seconds: float) -> str:
     """Return a duration as people write it: ``42s``, ``3m07s``, ``2h05m``."""
     seconds = max(0, round(seconds))

@@ -8,7 +8,7 @@ def tensors_in(tree):
         return [tree]
     if isinstance(tree, dict):
         tree = tree.values()
-    return [one for part in tree for one in tensors_in(part)]
+    return [tensor for part in tree for tensor in tensors_in(part)]
 
 
 def assert_equal_maps(found, expected, tolerance=1e-4):

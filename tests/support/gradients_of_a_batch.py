@@ -21,7 +21,7 @@ from mmengine.dist import get_rank, get_world_size, init_dist
 from mmengine.model import MMDistributedDataParallel
 
 
-def batch_of_two() -> dict:
+def two_pictures() -> dict:
     """Two pictures with different pixels and the same boxes.
 
     RetinaNet divides its loss by the number of matched anchors of the batch a process
@@ -41,7 +41,7 @@ def main(out: str) -> None:
     cfg = load_config(TINY, Options(cfg_options=options))
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()
-    batch = batch_of_two()
+    batch = two_pictures()
     if get_world_size() > 1:
         mine = get_rank()
         batch = {key: value[mine : mine + 1] for key, value in batch.items()}

@@ -1,7 +1,8 @@
 """The configs' detectors with random weights, and mmdet's own predictions."""
 
+import copy
 import re
-from pathlib import Path
+from functools import cache
 
 import torch
 from mmdet.registry import MODELS
@@ -10,9 +11,9 @@ from mmdet.utils import register_all_modules
 from torch import nn
 
 from ghostnet_mm.configuration import Options, load_config
+from support.configs_read_once import FOLDER as CONFIGS
 from support.random_norms import randomize_norms
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 # Padded inputs with pictures of these heights and widths inside.
 INPUT = (128, 160)
 PICTURES = ((125, 130), (96, 160))
@@ -47,7 +48,23 @@ CLASS_LAYERS = re.compile(
 
 
 def build(name, width=None):
-    """Build a config's detector with random weights that let many candidates pass."""
+    """Build a config's detector with random weights that let many candidates pass.
+
+    Each is built once by a test process; what is returned is a copy.
+    """
+    if torch.get_default_device().type == "meta":
+        return _build(name, width)
+    built, after = _build_once(name, width)
+    torch.set_rng_state(after)
+    return copy.deepcopy(built)
+
+
+@cache
+def _build_once(name, width):
+    return _build(name, width), torch.get_rng_state()
+
+
+def _build(name, width):
     register_all_modules()
     width = width or WIDTHS.get(name, 0.5)
     changes = {} if "_timm-" in name else {"model.backbone.widen_factor": width}
@@ -135,4 +152,4 @@ def samples(pictures=PICTURES, size=INPUT, borders=False):
 def predictions(model, batch, given):
     """What mmdet finds, in pixels of the original pictures."""
     found = model.predict(batch.clone(), given, rescale=True)
-    return [one.pred_instances for one in found]
+    return [result.pred_instances for result in found]

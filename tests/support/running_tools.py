@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from ghostnet_mm.engine.own_instances import own_instances
+
 ROOT = Path(__file__).resolve().parents[2]
 # Tools import each other; at the end of the path they hide no other module.
 sys.path.append(str(ROOT / "tools"))
@@ -26,39 +28,20 @@ def load_tool(name: str) -> ModuleType:
 
 
 def run_here(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess:
-    """Run a tool in this process: starting another one takes seconds.
-
-    mmengine keeps its loggers and visualizers for the life of a process, each with the
-    files of the run that made it; they are forgotten before and after.
-    """
+    """Run a tool in this process: starting another one takes seconds."""
     home, out, err = Path.cwd(), io.StringIO(), io.StringIO()
-    _forget_runs()
     try:
         os.chdir(cwd)
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = load_tool(name).main([str(one) for one in arguments])
+        # A logger keeps the stdout of its first day.
+        with (
+            own_instances(),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            status = load_tool(name).main([str(argument) for argument in arguments])
     finally:
         os.chdir(home)
-        _forget_runs()
     return subprocess.CompletedProcess([name], status, out.getvalue(), err.getvalue())
-
-
-def _forget_runs() -> None:
-    from mmengine.logging import MessageHub, MMLogger
-    from mmengine.registry import DefaultScope
-    from mmengine.utils import ManagerMixin
-    from mmengine.visualization import Visualizer
-
-    def subclasses(kind: type) -> list[type]:
-        below = kind.__subclasses__()
-        return below + [one for child in below for one in subclasses(child)]
-
-    for logger in MMLogger._instance_dict.values():
-        for handler in logger.handlers:
-            handler.close()
-    kinds = {MMLogger, MessageHub, DefaultScope, Visualizer, *subclasses(ManagerMixin)}
-    for kind in kinds:
-        kind._instance_dict.clear()
 
 
 def run(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS
 
 from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.engine.detector_checkpoint import check_fit
@@ -15,12 +15,6 @@ from ghostnet_mm.errors import CheckpointError, OptionError
 
 pytest.importorskip("mmpretrain", reason="pip install -e '.[mmpretrain]'")
 CONFIG_DIR = Path(__file__).parents[2] / "configs"
-
-
-@pytest.fixture(autouse=True)
-def _other_tests_use_mmdet():
-    yield
-    init_default_scope("mmdet")
 
 
 def build(backbone, width):

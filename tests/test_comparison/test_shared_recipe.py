@@ -6,7 +6,7 @@ import pytest
 from support.running_tools import TINY
 from support.tiny_coco import make_tiny_coco
 
-from ghostnet_mm.comparison.candidates import Candidate
+from ghostnet_mm.comparison.compared_detectors import ComparedDetector
 from ghostnet_mm.comparison.shared_recipe import (
     candidate_config,
     load_recipe,
@@ -24,7 +24,7 @@ def data_root(tmp_path_factory):
 
 def test_only_the_model_is_the_candidates_own(data_root):
     recipe = load_recipe(TINY, data_root, epochs=None)
-    yolox = Candidate("yolox", str(CONFIGS / "yolox_ghostnet_coco.py"))
+    yolox = ComparedDetector("yolox", str(CONFIGS / "yolox_ghostnet_coco.py"))
     merged = candidate_config(recipe, yolox, data_root)
     assert merged.model.type == "YOLOX"
     assert merged.model.bbox_head.num_classes == 2
@@ -38,7 +38,7 @@ def test_only_the_model_is_the_candidates_own(data_root):
 
 def test_a_config_of_an_installed_package_can_take_part(data_root):
     recipe = load_recipe(TINY, data_root, epochs=None)
-    theirs = Candidate("nano", "mmdet::yolox/yolox_nano_8xb8-300e_coco.py")
+    theirs = ComparedDetector("nano", "mmdet::yolox/yolox_nano_8xb8-300e_coco.py")
     merged = candidate_config(recipe, theirs, data_root)
     assert merged.model.backbone.type == "CSPDarknet"
     assert merged.model.bbox_head.num_classes == 2

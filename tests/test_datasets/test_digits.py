@@ -186,6 +186,25 @@ def test_same_seed_gives_the_same_bytes(dataset, tmp_path):
         assert (again / "val2017" / image.name).read_bytes() == image.read_bytes()
 
 
+def test_pictures_drawn_side_by_side_are_those_drawn_in_turn(
+    dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        digits_module, "_on_all_cores", lambda draw, count: map(draw, range(count))
+    )
+    in_turn = make_digits_dataset(tmp_path / "in_turn", NUM["train"], NUM["val"])
+    files = sorted(file.relative_to(dataset) for file in dataset.rglob("*.*"))
+    assert len(files) == sum(NUM.values()) + 2
+    for file in files:
+        assert (in_turn / file).read_bytes() == (dataset / file).read_bytes(), file
+
+
+def test_opencv_keeps_its_number_of_threads(tmp_path):
+    before = cv2.getNumThreads()
+    make_digits_dataset(tmp_path / "digits", 1, 1, image_size=64)
+    assert cv2.getNumThreads() == before
+
+
 def test_images_do_not_depend_on_their_number_but_on_the_seed(dataset, tmp_path):
     fewer = make_digits_dataset(tmp_path / "fewer", 3, 1)
     other = make_digits_dataset(tmp_path / "other", 3, 1, seed=1)
@@ -227,7 +246,7 @@ def test_a_file_in_the_way_is_refused(tmp_path):
 
 def test_an_impossible_place_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(OptionError, match=r"cannot be written: .*file is a file"):
         make_digits_dataset(tmp_path / "file" / "digits", 1, 1)
 
 
@@ -251,7 +270,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch, error):
         path.write_bytes(b"")
 
     monkeypatch.setattr(digits_module, "_write_jpeg", stop_at_the_third_image)
-    expected = DataError if isinstance(error, OSError) else error
+    expected = OptionError if isinstance(error, OSError) else error
     with pytest.raises(expected):
         make_digits_dataset(tmp_path / "digits", 5, 1, image_size=64)
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,6 @@ from mmcv.cnn.utils import fuse_conv_bn
 from mmdet.models.dense_heads import GFLHead, RTMDetHead
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
-from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import nn
@@ -32,11 +31,6 @@ TEST_CFG = ConfigDict(
     nms=dict(type="nms", iou_threshold=0.6),
     max_per_img=100,
 )
-
-
-@pytest.fixture(autouse=True)
-def _registered():
-    register_all_modules()
 
 
 def build(num_classes=3, in_channels=8, **kwargs):
@@ -69,8 +63,8 @@ def random_maps(head, height=96, width=64, batch=2, spread=3.0):
 def metas(height=96, width=64, batch=2, pads=None):
     shapes = pads or [(height, width)] * batch
     return [
-        dict(img_shape=one, pad_shape=one, ori_shape=one, scale_factor=(1.0, 1.0))
-        for one in shapes
+        dict(img_shape=shape, pad_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0))
+        for shape in shapes
     ]
 
 
@@ -94,10 +88,12 @@ def test_maps_have_the_shapes_of_gfl(separate_towers, share_levels):
     assert isinstance(head, GFLHead)
     cls_scores, bbox_preds = head(features(90, 50))
     sizes = [(12, 7), (6, 4), (3, 2)]
-    assert [tuple(one.shape) for one in cls_scores] == [(2, 3, *s) for s in sizes]
-    assert [tuple(one.shape) for one in bbox_preds] == [(2, 32, *s) for s in sizes]
-    for one in cls_scores:
-        torch.testing.assert_close(one.sigmoid().mean().item(), 0.01, rtol=0.3, atol=0)
+    assert [tuple(level.shape) for level in cls_scores] == [(2, 3, *s) for s in sizes]
+    assert [tuple(level.shape) for level in bbox_preds] == [(2, 32, *s) for s in sizes]
+    for level in cls_scores:
+        torch.testing.assert_close(
+            level.sigmoid().mean().item(), 0.01, rtol=0.3, atol=0
+        )
 
 
 @pytest.mark.parametrize(("reg_max", "mean"), [(7, 1.678), (16, 1.983)])
@@ -114,8 +110,8 @@ def test_separate_towers_are_independent():
     head = build(separate_towers=True).eval()
     maps = features()
     before = head(maps)
-    for one in head.reg_convs.parameters():
-        one.data.add_(torch.rand_like(one))
+    for parameter in head.reg_convs.parameters():
+        parameter.data.add_(torch.rand_like(parameter))
     after = head(maps)
     assert all(torch.equal(a, b) for a, b in zip(before[0], after[0], strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(before[1], after[1], strict=True))
@@ -129,7 +125,7 @@ def test_shared_levels_share_convolutions_and_fuse_right(randomize_norms):
     assert len(convs) == 3 * len({id(m.weight) for m in convs})
     assert len(norms) == len({id(m.weight) for m in norms})
     # One step of training leaves them tied.
-    sum(one.square().sum() for maps in head(features()) for one in maps).backward()
+    sum(level.square().sum() for maps in head(features()) for level in maps).backward()
     torch.optim.SGD(head.parameters(), lr=0.01).step()
     assert torch.equal(head.gfl_cls[0].weight, head.gfl_cls[2].weight)
     maps = features()
@@ -153,7 +149,7 @@ def expected_boxes(bbox_preds, image, reg_max):
                 for side in range(4):
                     first = side * (reg_max + 1)
                     logits = maps[image, first : first + reg_max + 1, y, x].tolist()
-                    exps = [math.exp(one) for one in logits]
+                    exps = [math.exp(logit) for logit in logits]
                     mean = sum(i * e for i, e in enumerate(exps)) / sum(exps)
                     sides.append(mean * stride)
                 left, top, right, bottom = sides
@@ -175,7 +171,7 @@ def test_decodes_as_a_loop_over_locations(reg_max):
         boxes = expected_boxes(bbox_preds, image, reg_max)
         boxes[:, 0::2] = boxes[:, 0::2].clamp(0, 64)
         boxes[:, 1::2] = boxes[:, 1::2].clamp(0, 96)
-        scores = torch.cat([one[image].flatten(1) for one in cls_scores], 1)
+        scores = torch.cat([level[image].flatten(1) for level in cls_scores], 1)
         # Sorted by score within each level: match by (class, score).
         by_score = {}
         for label in range(3):
@@ -194,8 +190,8 @@ def test_a_known_box_comes_back(num_classes):
     box = torch.tensor([10.0, 20.0, 50.0, 84.0])
     y, x, stride = 3, 2, 16
     cls_scores, bbox_preds = random_maps(head, batch=1)
-    for one in cls_scores:
-        one.fill_(-12.0)
+    for level in cls_scores:
+        level.fill_(-12.0)
     cls_scores[1][0, -1, y, x] = 2.0
     sides = torch.stack([x * stride - box[0], y * stride - box[1]])
     sides = torch.cat([sides, torch.stack([box[2] - x * stride, box[3] - y * stride])])
@@ -217,7 +213,7 @@ def test_a_known_box_comes_back(num_classes):
 
 
 def flat(maps):
-    return torch.cat([one.permute(0, 2, 3, 1).flatten(1, 2) for one in maps], 1)
+    return torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in maps], 1)
 
 
 def mmdet_targets(logits, boxes, sizes, meta):
@@ -232,9 +228,14 @@ def mmdet_targets(logits, boxes, sizes, meta):
     )
     priors, flags = rtmdet.get_anchors(sizes, meta, device="cpu")
     _, labels, weights, targets, metrics, _ = rtmdet.get_targets(
-        logits, boxes, [list(one) for one in priors], flags, TRUTH, meta
+        logits,
+        boxes,
+        [list(level_priors) for level_priors in priors],
+        flags,
+        TRUTH,
+        meta,
     )
-    return [torch.cat(one, 1) for one in (labels, weights, targets, metrics)]
+    return [torch.cat(part, 1) for part in (labels, weights, targets, metrics)]
 
 
 @pytest.mark.parametrize("pads", [None, [(96, 64), (50, 40)]])
@@ -242,7 +243,7 @@ def test_targets_are_those_of_rtmdet(monkeypatch, pads):
     """Catches indices that forget the priors beyond a smaller image."""
     head = build()
     cls_scores, bbox_preds = random_maps(head, spread=1.0)
-    sizes = [one.shape[-2:] for one in cls_scores]
+    sizes = [level.shape[-2:] for level in cls_scores]
     meta = metas(pads=pads)
     boxes = torch.stack([expected_boxes(bbox_preds, i, 7) for i in range(2)])
     labels, weights, targets, metrics = mmdet_targets(
@@ -271,7 +272,7 @@ def test_losses_are_those_of_their_definitions(weigh_boxes):
     head = build(weigh_boxes=weigh_boxes)
     cls_scores, bbox_preds = random_maps(head, spread=1.0)
     meta = metas(pads=[(96, 64), (50, 40)])
-    sizes = [one.shape[-2:] for one in cls_scores]
+    sizes = [level.shape[-2:] for level in cls_scores]
     boxes = torch.stack([expected_boxes(bbox_preds, i, 7) for i in range(2)])
     labels, weights, targets, quality = mmdet_targets(
         flat(cls_scores), boxes, sizes, meta
@@ -346,12 +347,12 @@ def test_images_without_boxes_train_every_parameter(
     truth = [instances(boxes[:n], [0, num_classes - 1][:n]) for n in counts]
     losses = head.loss_by_feat(*head(features()), truth, metas())
     sum(losses.values()).backward()
-    assert all(one.isfinite() for one in losses.values())
+    assert all(loss.isfinite() for loss in losses.values())
     assert losses["loss_cls"] > 0
     assert (losses["loss_bbox"] > 0) == (sum(counts) > 0)
-    for name, one in head.named_parameters():
-        assert one.grad is not None, name
-        assert one.grad.isfinite().all(), name
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
 
 
 def test_sim_ota_assigns_too():

@@ -21,7 +21,7 @@ METRICS = {
 
 def test_numbers_stand_below_their_names():
     header, rule, row = overall_table(METRICS).splitlines()
-    assert set(rule) == {"-"}
+    assert set(rule) == {"-", " "}
     assert row.split() == [
         "boxes",
         "0.312",
@@ -49,6 +49,7 @@ def test_classes_come_best_first_and_absent_ones_last():
         ["cat", "0.100"],
         ["dog", "-"],
     ]
+    assert len({len(line.rstrip()) for line in lines}) == 1
 
 
 def test_eighty_classes_fit_on_a_screen():

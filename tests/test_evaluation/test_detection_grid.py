@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from ghostnet_runtime import Detections
 from ghostnet_runtime.drawing import class_color
 
 from ghostnet_mm.datasets.digits.dataset import make_digits_dataset
@@ -13,10 +14,9 @@ from ghostnet_mm.evaluation.detection_grid import (
     write_detector_grid,
     write_grid,
 )
-from ghostnet_mm.evaluation.shown_objects import Boxes
 
 NAMES = ("cat", "dog", "bird")
-NOTHING = Boxes(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+NOTHING = Detections.none(NAMES)
 
 
 def black(height=256, width=256):
@@ -24,9 +24,9 @@ def black(height=256, width=256):
 
 
 def test_grid_puts_detections_left_and_truth_right():
-    found = Boxes(np.array([[40, 100, 120, 180]]), np.array([0]), np.array([0.9]))
-    truth = Boxes(np.array([[40, 100, 120, 180]]), np.array([1]))
-    grid = draw_grid([GridEntry(black(), found, truth)], NAMES)
+    found = Detections([[40, 100, 120, 180]], [0.9], [0], NAMES)
+    truth = Detections([[40, 100, 120, 180]], [1.0], [1], NAMES)
+    grid = draw_grid([GridEntry(black(), found, truth)])
     half = grid.shape[1] // 2
     assert (grid[:, :half] == class_color(0)).all(axis=2).any()
     assert not (grid[:, :half] == class_color(1)).all(axis=2).any()
@@ -35,11 +35,11 @@ def test_grid_puts_detections_left_and_truth_right():
 
 
 def test_small_pictures_are_enlarged_with_their_boxes():
-    truth = Boxes(np.array([[64, 64, 128, 128]]), np.array([1]))
+    truth = Detections([[64, 64, 128, 128]], [1.0], [1], NAMES)
     masks = np.zeros((1, 256, 256), bool)
     masks[0, 64:128, 64:128] = True
-    found = Boxes(truth.boxes, truth.labels, np.array([0.9]), masks)
-    grid = draw_grid([GridEntry(black(), found, truth)], NAMES)
+    found = Detections(truth.boxes, [0.9], truth.labels, NAMES, masks)
+    grid = draw_grid([GridEntry(black(), found, truth)])
     factor = 480 / 256
     assert grid.shape[0] >= 480
     rows, columns = np.nonzero((grid == class_color(1)).all(axis=2))
@@ -53,7 +53,7 @@ def test_small_pictures_are_enlarged_with_their_boxes():
 def test_grid_holds_images_of_different_sizes(count):
     shapes = [(256, 256), (100, 640), (640, 100), (30, 30), (500, 500)]
     entries = [GridEntry(black(*s), NOTHING, NOTHING, "x.jpg") for s in shapes[:count]]
-    grid = draw_grid(entries, NAMES, columns=2)
+    grid = draw_grid(entries, columns=2)
     assert grid.dtype == np.uint8
     # Every picture appears twice: its black pixels, at least as many as it had.
     assert (grid == 0).all(axis=2).sum() > 2 * sum(h * w for h, w in shapes[:count])
@@ -61,18 +61,28 @@ def test_grid_holds_images_of_different_sizes(count):
 
 def test_write_grid_writes_the_drawing(tmp_path):
     entries = [GridEntry(black(), NOTHING, NOTHING)]
-    path = write_grid(tmp_path / "new" / "grid.png", entries, NAMES)
-    np.testing.assert_array_equal(cv2.imread(str(path)), draw_grid(entries, NAMES))
+    path = write_grid(tmp_path / "new" / "grid.png", entries)
+    np.testing.assert_array_equal(cv2.imread(str(path)), draw_grid(entries))
 
 
 def test_errors_are_one_sentence(tmp_path):
     with pytest.raises(DataError, match="no image"):
-        draw_grid([], NAMES)
+        draw_grid([])
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        write_grid(
-            tmp_path / "file" / "x.png", [GridEntry(black(), NOTHING, NOTHING)], NAMES
-        )
+        write_grid(tmp_path / "file/x.png", [GridEntry(black(), NOTHING, NOTHING)])
+
+
+def test_only_what_was_found_has_a_threshold():
+    box, low = [[40, 100, 120, 180]], [0.29]
+    found = Detections(box, low, [0], NAMES)
+    unsure = draw_grid([GridEntry(black(), found, NOTHING)], score_threshold=0.3)
+    nothing = draw_grid([GridEntry(black(), NOTHING, NOTHING)])
+    np.testing.assert_array_equal(unsure, nothing)
+    both = draw_grid([GridEntry(black(), found, found)], score_threshold=0.29)
+    left, right = np.array_split(both[30:], 2, axis=1)
+    assert (left == class_color(0)).all(axis=2).any()
+    assert (right == class_color(0)).all(axis=2).any()
 
 
 @pytest.fixture(scope="module")

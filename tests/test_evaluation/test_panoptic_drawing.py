@@ -11,10 +11,14 @@ from mmengine.structures import InstanceData, PixelData
 
 from ghostnet_mm.errors import DataError
 from ghostnet_mm.evaluation.detection_grid import GridEntry, draw_grid
-from ghostnet_mm.evaluation.ground_truth import true_boxes, true_panoptic_map
+from ghostnet_mm.evaluation.ground_truth import true_objects, true_panoptic_map
 from ghostnet_mm.evaluation.panoptic_drawing import draw_panoptic, segment_color
 from ghostnet_mm.evaluation.panoptic_map import Segment, coco_png, find_segments
-from ghostnet_mm.evaluation.shown_objects import PanopticMap, boxes_around, shown_in
+from ghostnet_mm.evaluation.predictions import (
+    PanopticMap,
+    boxes_of_masks,
+    found_in,
+)
 
 NAMES = ("cat", "dog", "grass", "sky")  # two things, two kinds of stuff
 VOID = len(NAMES)
@@ -121,7 +125,8 @@ def test_pictures_of_any_size_can_be_drawn_on(shape):
 def test_a_grid_of_maps_has_found_left_and_truth_right():
     image = np.zeros((200, 300, 3), np.uint8)
     cats, sky = np.full((200, 300), 1000), np.full((200, 300), 3)
-    grid = draw_grid([GridEntry(image, PanopticMap(cats), PanopticMap(sky))], NAMES)
+    entry = GridEntry(image, PanopticMap(cats, NAMES), PanopticMap(sky, NAMES))
+    grid = draw_grid([entry])
     assert grid.shape[0] >= 320  # enlarged
     for half, label in ((np.s_[:, :480], 1000), (np.s_[:, 488:], 3)):
         color = segment_color(Segment(label, label % 1000, 1))
@@ -140,18 +145,20 @@ def test_predictions_are_taken_by_their_kind():
         scores=torch.tensor([0.2, 0.7]),
         masks=masks,
     )
-    found = shown_in(sample)
+    found = found_in(sample, NAMES)
     np.testing.assert_array_equal(found.labels, [1, 0])
     # A model without boxes, such as SOLO: they are those of the masks.
     np.testing.assert_array_equal(found.boxes, [[29, 19, 30, 20], [5, 3, 6, 9]])
     np.testing.assert_array_equal(found.masks, masks.numpy()[::-1])
     sample.pred_panoptic_seg = PixelData(sem_seg=torch.full((1, 20, 30), 1000))
-    np.testing.assert_array_equal(shown_in(sample).ids, np.full((20, 30), 1000))
+    segments = found_in(sample, NAMES)
+    np.testing.assert_array_equal(segments.ids, np.full((20, 30), 1000))
+    assert segments.names == NAMES
 
 
 def test_an_empty_mask_has_no_box():
-    assert not boxes_around(np.zeros((1, 4, 4), bool)).any()
-    assert boxes_around(np.zeros((0, 4, 4), bool)).shape == (0, 4)
+    assert not boxes_of_masks(np.zeros((1, 4, 4), bool)).any()
+    assert boxes_of_masks(np.zeros((0, 4, 4), bool)).shape == (0, 4)
 
 
 def test_true_segments_are_those_of_the_real_annotations(coco_subset):
@@ -179,7 +186,7 @@ def test_true_segments_are_those_of_the_real_annotations(coco_subset):
     assert crowded
     for index in (*crowded, 0, 8, 16):
         info = dataset.get_data_info(index)
-        found = find_segments(true_panoptic_map(info, 80).ids, len(classes))
+        found = find_segments(true_panoptic_map(info, 80, classes).ids, len(classes))
         wanted = [s for s in annotated[info["img_id"]] if not s["iscrowd"]]
         assert sorted((classes[s.label], s.area) for s in found) == sorted(
             (names[s["category_id"]], s["area"]) for s in wanted
@@ -197,10 +204,11 @@ def test_true_masks_are_those_of_the_annotation():
             dict(bbox=[0, 0, 9, 9], bbox_label=1, ignore_flag=0),
         ]
     )
-    assert true_boxes(info, (10, 12)).masks is None
-    truth = true_boxes(info, (10, 12), with_masks=True)
+    assert true_objects(info, (10, 12), NAMES).masks is None
+    truth = true_objects(info, (10, 12), NAMES, with_masks=True)
     expected = np.zeros((3, 10, 12), bool)
     expected[0, 1:5, 2:6] = True
     expected[1, :3, 0] = True
     np.testing.assert_array_equal(truth.masks, expected)
     np.testing.assert_array_equal(truth.labels, [0, 1, 1])
+    np.testing.assert_array_equal(truth.scores, 1)

@@ -2,29 +2,30 @@
 
 import numpy as np
 import pytest
+from ghostnet_runtime import Detections
 
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export.card.agreement import detection_agreement, output_differences
 
 
-def detections(*rows: tuple[float, ...]) -> Boxes:
+def detections(*rows: tuple[float, ...]) -> Detections:
     """Rows of x1, y1, x2, y2, label, score."""
     table = np.array(rows, dtype=np.float32).reshape(-1, 6)
-    return Boxes(table[:, :4], table[:, 4].astype(int), table[:, 5])
+    labels = table[:, 4].astype(int)
+    return Detections(table[:, :4], table[:, 5], labels, ("a", "b", "c"))
 
 
 def test_the_same_detections_in_another_order_agree():
-    one = detections((0, 0, 10, 10, 1, 0.9), (20, 20, 40, 40, 2, 0.9))
-    other = detections((20, 20, 40, 40, 2, 0.9), (0, 0, 10, 10, 1, 0.9))
-    agreement = detection_agreement([one], [other])
+    first = detections((0, 0, 10, 10, 1, 0.9), (20, 20, 40, 40, 2, 0.9))
+    second = detections((20, 20, 40, 40, 2, 0.9), (0, 0, 10, 10, 1, 0.9))
+    agreement = detection_agreement([first], [second])
     assert (agreement.pairs, agreement.unmatched) == (2, 0)
     assert agreement.box.largest == agreement.score.largest == 0
 
 
 def test_gaps_are_those_of_the_pairs():
-    one = detections((0, 0, 10, 10, 1, 0.9), (50, 50, 60, 60, 1, 0.5))
-    other = detections((0, 0, 10.5, 10, 1, 0.8), (50, 50, 60, 60, 1, 0.5))
-    agreement = detection_agreement([one], [other])
+    first = detections((0, 0, 10, 10, 1, 0.9), (50, 50, 60, 60, 1, 0.5))
+    second = detections((0, 0, 10.5, 10, 1, 0.8), (50, 50, 60, 60, 1, 0.5))
+    agreement = detection_agreement([first], [second])
     assert agreement.box.largest == pytest.approx(0.5)
     assert agreement.box.mean == pytest.approx(0.5 / 8)
     assert agreement.score.largest == pytest.approx(0.1)
@@ -39,16 +40,16 @@ def test_gaps_are_those_of_the_pairs():
     ],
 )
 def test_a_missing_detection_is_unmatched_in_both_directions(other):
-    one = detections((0, 0, 10, 10, 1, 0.9))
+    first = detections((0, 0, 10, 10, 1, 0.9))
     expected = 1 + len(other.boxes)
-    assert detection_agreement([one], [other]).unmatched == expected
-    assert detection_agreement([other], [one]).unmatched == expected
+    assert detection_agreement([first], [other]).unmatched == expected
+    assert detection_agreement([other], [first]).unmatched == expected
 
 
 def test_a_box_counts_for_one_detection_only():
-    one = detections((0, 0, 10, 10, 1, 0.9), (0, 0, 10, 9, 1, 0.8))
-    other = detections((0, 0, 10, 10, 1, 0.9))
-    agreement = detection_agreement([one], [other])
+    first = detections((0, 0, 10, 10, 1, 0.9), (0, 0, 10, 9, 1, 0.8))
+    second = detections((0, 0, 10, 10, 1, 0.9))
+    agreement = detection_agreement([first], [second])
     assert (agreement.pairs, agreement.unmatched) == (1, 1)
 
 

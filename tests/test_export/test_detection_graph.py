@@ -69,7 +69,7 @@ def check_predictions(name):
     with torch.no_grad():
         outputs = graph(batch, *second)
     assert tuple(outputs) == graph.output_names
-    assert list(outputs) == description["outputs"]["names"]
+    assert tuple(outputs) == description.outputs.names
     for index, (one, picture, factor) in enumerate(
         zip(wanted, PICTURES, SCALE_FACTORS, strict=True)
     ):
@@ -80,7 +80,7 @@ def check_predictions(name):
         assert len(scores) == len(one.scores) >= 50
         torch.testing.assert_close(scores, one.scores, atol=1e-5, rtol=0)
         order = partners((boxes, scores, labels), one)
-        if "masks" in description:
+        if description.masks is not None:
             masks = masks_of(outputs, index, rows, description, model, given[index])
             assert one.masks.any()
             assert (masks[order] != one.masks).float().mean() < 1e-5
@@ -99,25 +99,25 @@ def partners(found, wanted):
 
 def masks_of(outputs, index, rows, description, model, sample):
     """RTMDet-Ins's masks from the description, one instance at a time."""
-    rules = description["masks"]
+    rules = description.masks
     features = outputs["mask_features"][index]
-    stride = rules["feature_stride"]
-    cells = grid(features.shape[-2:], stride, rules["prior_offset"])
+    stride = rules.feature_stride
+    cells = grid(features.shape[-2:], stride, rules.prior_offset)
     priors, strides = [], []
-    sizes = [tuple(-(-side // one) for side in INPUT) for one in rules["strides"]]
-    for size, one in zip(sizes, rules["strides"], strict=True):
-        priors.append(grid(size, one, rules["prior_offset"]).flatten(1).T)
+    sizes = [tuple(-(-side // one) for side in INPUT) for one in rules.strides]
+    for size, one in zip(sizes, rules.strides, strict=True):
+        priors.append(grid(size, one, rules.prior_offset).flatten(1).T)
         strides += [one] * len(priors[-1])
     priors = torch.cat(priors)
-    wide, last = rules["dynamic_channels"], rules["num_layers"] - 1
-    shapes = [(wide, rules["num_prototypes"] + 2)] + [(wide, wide)] * (last - 1)
+    wide, last = rules.dynamic_channels, rules.num_layers - 1
+    shapes = [(wide, rules.num_prototypes + 2)] + [(wide, wide)] * (last - 1)
     shapes += [(1, wide)]
     all_logits = []
     for row in rows.tolist():
         kernel = outputs["kernels"][index, row]
         sizes = [a * b for a, b in shapes] + [a for a, _ in shapes]
         parts = kernel.split(sizes)
-        reach = strides[row] * rules["coordinate_scale"]
+        reach = strides[row] * rules.coordinate_scale
         x = torch.cat([(priors[row].reshape(2, 1, 1) - cells) / reach, features])
         for layer, shape in enumerate(shapes):
             x = torch.einsum("oc,chw->ohw", parts[layer].reshape(shape), x)
@@ -131,7 +131,7 @@ def masks_of(outputs, index, rows, description, model, sample):
     size = [-int(-side // one) for side, one in zip(INPUT, factor, strict=True)]
     logits = F.interpolate(logits, size=size, mode="bilinear")
     height, width = sample.ori_shape
-    return logits.sigmoid()[0, :, :height, :width] > rules["threshold"]
+    return logits.sigmoid()[0, :, :height, :width] > rules.threshold
 
 
 def grid(size, stride, offset):

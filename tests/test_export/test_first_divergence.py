@@ -44,7 +44,8 @@ def exported_with_fault(
             outputs = graph(torch.ones(1, 3, 4, 4))
         if handle is not None:
             handle.remove()
-        return {name: one.numpy()[0] for name, one in zip(names, outputs, strict=True)}
+        pairs = zip(names, outputs, strict=True)
+        return {name: output.numpy()[0] for name, output in pairs}
 
     return run
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from support.descriptions import described
 
 from ghostnet_mm.export.card.format_measuring import raw_differences
 
@@ -29,7 +30,10 @@ def file_of(size, gap=0.0, outputs="candidates", form="tensor"):
     def network_input(pixels):
         return np.ones((1, 3, *(size or pixels.shape[:2])), np.float32)
 
-    description = dict(outputs=dict(form=outputs), input=dict(form=form))
+    names = ("boxes", "scores") if outputs == "candidates" else ("detections", "labels")
+    description = described(
+        input=dict(form=form), outputs=dict(form=outputs, names=names)
+    )
     model = SimpleNamespace(
         description=description, run=lambda image: {"boxes": image * 2 + gap}
     )
@@ -50,10 +54,10 @@ def test_pytorch_runs_once_for_each_input():
 def test_pictures_count_by_their_size():
     """The mean of all numbers, not that of the pictures' means."""
     gaps = iter((1.0, 4.0))
-    one = file_of(None)
-    one.model.run = lambda image: {"boxes": image * 2 + next(gaps)}
+    file = file_of(None)
+    file.model.run = lambda image: {"boxes": image * 2 + next(gaps)}
     pictures = [np.zeros((2, 30, 3), np.uint8), np.zeros((1, 20, 3), np.uint8)]
-    found = raw_differences(CountingGraph(), dict(one=one), pictures)["one"]["boxes"]
+    found = raw_differences(CountingGraph(), dict(only=file), pictures)["only"]["boxes"]
     assert found.largest == 4
     assert found.mean == pytest.approx((60 * 1 + 20 * 4) / 80)
 
@@ -63,11 +67,11 @@ def test_a_nan_of_one_picture_is_not_lost(position):
     gaps = [0.0, 0.0]
     gaps[position] = math.nan
     wrong = iter(gaps)
-    one = file_of((2, 2))
-    one.model.run = lambda image: {"boxes": image * 2 + next(wrong)}
+    file = file_of((2, 2))
+    file.model.run = lambda image: {"boxes": image * 2 + next(wrong)}
     pictures = [np.zeros((2, 2, 3), np.uint8)] * 2
-    found = raw_differences(CountingGraph(), dict(one=one), pictures)
-    assert math.isnan(found["one"]["boxes"].largest)
+    found = raw_differences(CountingGraph(), dict(only=file), pictures)
+    assert math.isnan(found["only"]["boxes"].largest)
 
 
 def test_boxes_far_beyond_the_input_are_compared_relatively():
@@ -77,14 +81,14 @@ def test_boxes_far_beyond_the_input_are_compared_relatively():
         def __call__(self, image):
             return {"boxes": torch.tensor([40.0, 4.0]), "scores": torch.tensor([40.0])}
 
-    one = file_of((8, 2))
-    one.model.run = lambda image: {
+    file = file_of((8, 2))
+    file.model.run = lambda image: {
         "boxes": np.float32([41, 4]),
         "scores": np.float32([41]),
     }
-    found = raw_differences(Graph(), dict(one=one), [np.zeros((8, 2, 3), np.uint8)])
-    assert found["one"]["boxes"].largest == pytest.approx(0.2)
-    assert found["one"]["scores"].largest == 1
+    found = raw_differences(Graph(), dict(only=file), [np.zeros((8, 2, 3), np.uint8)])
+    assert found["only"]["boxes"].largest == pytest.approx(0.2)
+    assert found["only"]["scores"].largest == 1
 
 
 def test_files_without_a_counterpart_are_left_out():
@@ -95,6 +99,6 @@ def test_files_without_a_counterpart_are_left_out():
     assert raw_differences(CountingGraph(), files, pictures) == {}
     graph = CountingGraph()
     graph.takes_image_sizes = True
-    assert raw_differences(graph, dict(one=file_of((2, 2))), pictures) == {}
+    assert raw_differences(graph, dict(only=file_of((2, 2))), pictures) == {}
     assert graph.inputs == []
     assert torch.is_grad_enabled()

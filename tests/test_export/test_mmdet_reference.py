@@ -1,6 +1,5 @@
 """mmdet fed as a file of a fixed size finds what the file finds."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose, Resize
+from support.descriptions import described
 from support.random_detectors import PICTURES, build, images, samples
 
-from ghostnet_mm.engine.inference.detection import Detector, picture_pipeline
+from ghostnet_mm.engine.inference.detection import TrainedDetector, picture_pipeline
 from ghostnet_mm.errors import OptionError
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export.card.agreement import detection_agreement
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.card.mmdet_reference import (
     StableSorts,
     reference_detector,
     resized_detector,
 )
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_models import DescribedBackend
 from ghostnet_mm.export.exporting import export_detector
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
@@ -48,7 +47,7 @@ def detector_of(name, scale=None):
             if step["type"] == "Resize":
                 step["scale"] = scale
     model.cfg = cfg
-    return Detector(model, CLASSES, picture_pipeline(cfg))
+    return TrainedDetector(model, CLASSES, picture_pipeline(cfg))
 
 
 def graph_as_file(detector, size=None):
@@ -62,19 +61,13 @@ def graph_as_file(detector, size=None):
             outputs = graph(*map(torch.from_numpy, inputs.values()))
         return {name: outputs[name].numpy() for name in names}
 
-    text = json.dumps(description)
-    backend = DescribedBackend(text, Path("graph.json"), compute)
+    backend = DescribedBackend(description.to_json(), Path("graph.json"), compute)
     runtime = ghostnet_runtime.Detector.of_backend(backend)
-
-    def detect(pixels):
-        found = runtime(pixels)
-        return Boxes(found.boxes, found.labels, found.scores)
-
-    return description, detect
+    return description, runtime
 
 
 def fixed_input(description):
-    return description["input"]["height"], description["input"]["width"]
+    return description.input.size
 
 
 def agreement(detect, other, pixels):
@@ -188,9 +181,8 @@ def test_what_a_fixed_size_changes(wide):
     description = wide[1]
 
     def changed(height, width, **resize):
-        entry = dict(description["input"], height=height, width=width)
-        rule = dict(description["resize"], **resize)
-        return dict(description, input=entry, resize=rule)
+        fed = dict(height=height, width=width)
+        return described(description, input=fed, resize=resize)
 
     assert shrunk_pictures(description) == ("upright",)
     assert mmdet_feeds_otherwise(description)

@@ -1,20 +1,20 @@
 """ONNX Runtime computes what the graph computes, from one self-contained file."""
 
-import json
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from support.descriptions import described
 from support.random_detectors import INPUT, PICTURES, build, images
 from support.reference_selection import select
 
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.description import describe
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.onnx import model as onnx_export
-from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.formats.base import ExportJob, ExportOptions
+from ghostnet_mm.export.formats.onnx.format import save_onnx
+from ghostnet_mm.export.formats.registry import FORMATS
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 
 CLASSES = [str(one) for one in range(80)]
@@ -24,7 +24,12 @@ def export(name, path, size=INPUT, **options):
     cfg, model = build(name)
     graph = DetectionGraph(model)
     description = describe(cfg, graph, CLASSES, size=size)
-    return graph, export_onnx(graph, description, path, **options)
+    write(graph, description, path, **options)
+    return graph, open_exported(path).description
+
+
+def write(graph, description, path, name="onnx", **options):
+    FORMATS[name].write(ExportJob(graph, description, path, ExportOptions(**options)))
 
 
 def run_both(graph, path, batch, *second):
@@ -62,7 +67,7 @@ def test_static_files(name, tmp_path):
     graph, description = export(name, path)
     assert_same(*run_both(graph, path, images(1)))
     assert [one.name for one in path.parent.iterdir()] == ["model.onnx"]
-    assert open_exported(path).description == json.loads(json.dumps(description))
+    assert description.name == name
     model = onnx.load(path)
     assert not model.functions
     assert {node.domain for node in model.graph.node} == {""}
@@ -89,7 +94,7 @@ def test_two_stages_find_the_same_on_images_of_any_number_and_size(tmp_path):
     # More than a level has in the smaller input, fewer than in the larger.
     graph.decoder.nms_pre = 200
     description = describe(cfg, graph, CLASSES, size=INPUT)
-    export_onnx(graph, description, path, dynamic_batch=True, dynamic_size=True)
+    write(graph, description, path, dynamic_batch=True, dynamic_size=True)
     for size, pictures in (
         ((96, 64), ((90, 64),)),
         (INPUT, (*PICTURES, (128, 90))),
@@ -114,7 +119,7 @@ def test_free_batch_and_size(tmp_path):
     )
     for count, size in ((1, (128, 160)), (3, (192, 96))):
         assert_same(*run_both(graph, path, images(count, size)))
-    assert description["input"]["height"] is None
+    assert description.input.height is None
     dims = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
     named = [one.dim_param or one.dim_value for one in dims]
     assert named == ["batch", 3, "height", "width"]
@@ -135,23 +140,24 @@ def test_operators_outside_of_the_standard_are_refused(tmp_path):
         onnx.helper.make_graph([node], "g", values[:1], values[1:])
     )
     with pytest.raises(RuntimeError, match=r"com\.example"):
-        onnx_export.save_onnx(model, {}, tmp_path / "model.onnx")
+        save_onnx(model, described(), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_selection_and_preprocessing_join_the_graph(tmp_path):
-    path = tmp_path / "model.onnx"
-    _, description = export("yolox_ghostnet-nano_coco", path, nms=True, preprocess=True)
-    assert description["outputs"]["form"] == "detections"
-    assert description["input"]["form"] == "pixels"
+    path = tmp_path / "model.nms.onnx"
+    cfg, model = build("yolox_ghostnet-nano_coco")
+    graph = DetectionGraph(model)
+    without = describe(cfg, graph, CLASSES, size=INPUT)
+    write(graph, without, path, "onnx-nms", preprocess=True)
+    description = open_exported(path).description
+    assert description.outputs.form == "detections"
+    assert description.input.form == "pixels"
     # mmdet keeps any number here, a graph needs one.
-    assert description["selection"]["max_per_img"] == 300
+    assert description.selection.max_per_img == 300
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     picture = np.random.default_rng(0).integers(0, 255, (1, 97, 131, 3), np.uint8)
     detections, labels = session.run(None, {"image": picture})
     assert detections.shape == (1, 300, 5)
     assert labels.shape == (1, 300)
-    assert open_exported(path).description["outputs"]["names"] == [
-        "detections",
-        "labels",
-    ]
+    assert description.outputs.names == ("detections", "labels")

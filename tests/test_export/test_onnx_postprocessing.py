@@ -1,5 +1,7 @@
 """Selection in the graph against mmdet's own functions, in both runtimes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,60 +13,52 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper  # noqa: E402
+from support.descriptions import PLAIN, described  # noqa: E402
 
-from ghostnet_mm.errors import OptionError  # noqa: E402
-from ghostnet_mm.export.formats.onnx.postprocessing import append_selection  # noqa: E402
+from ghostnet_mm.export.formats.onnx.postprocessing import (  # noqa: E402
+    append_selection,
+    needs_picture_sizes,
+)
 
-SIDE = 64
+SIDE = 64  # as in `PLAIN`
 
 
-def describe(classes=3, levels=None, batch=1, **changes) -> dict:
-    """A description as the exporter writes it, with other rules on demand."""
-    selection = dict(
-        levels=levels,
-        strides=[],
-        priors_per_cell=[],
-        score_threshold=0.3,
-        nms_pre=50,
-        factor_threshold=None,
-        best_class=False,
-        iou_threshold=0.5,
-        max_per_img=20,
-        min_bbox_size=-1,
-        clip=True,
-    )
-    outputs = dict(form="candidates", names=[], class_boxes=False, score_factors=False)
-    resize = dict(scale=[SIDE, SIDE], keep_ratio=False, pad_value=[0] * 3)
-    described = dict(
-        task="detection",
-        classes=[str(index) for index in range(classes)],
-        input=dict(name="image", form="tensor", batch=batch, height=SIDE, width=SIDE),
-        resize=dict(resize, pad="divisor"),
-        outputs=outputs,
-        selection=selection,
-    )
-    for section in described.values():
-        if isinstance(section, dict):
-            section.update((k, changes.pop(k)) for k in list(changes) if k in section)
+def describe(classes=3, **changes):
+    """A description with other rules on demand, whatever section they belong to."""
+    sections = {
+        section: {
+            field.name: _tuple(changes.pop(field.name))
+            for field in dataclasses.fields(getattr(PLAIN, section))
+            if field.name in changes
+        }
+        for section in ("input", "resize", "outputs", "selection")
+    }
     assert not changes
-    return described
+    return described(classes=tuple(map(str, range(classes))), **sections)
 
 
-def candidate_model(candidates: dict, description: dict, opset: int = 18):
+def _tuple(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+FACTORS = dict(score_factors=True, names=("boxes", "scores", "score_factors"))
+
+
+def candidate_model(candidates: dict, description):
     """A graph that passes its further inputs on as candidates; all sizes are free."""
-    batch = description["input"]["batch"] or "batch"
-    side = description["input"]["height"] or None
+    batch = description.input.batch or "batch"
+    side = description.input.height or None
     image = [batch, 3, side or "height", side or "width"]
     inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, image)]
     outputs, nodes = [], []
     for name, values in candidates.items():
-        static = description["input"]["height"] is not None
+        static = description.input.height is not None
         shape = [batch, values.shape[1] if static else "P", *values.shape[2:]]
         for names, put in ((f"in_{name}", inputs), (name, outputs)):
             put.append(helper.make_tensor_value_info(names, TensorProto.FLOAT, shape))
         nodes.append(helper.make_node("Identity", [f"in_{name}"], [name]))
     graph = helper.make_graph(nodes, "candidates", inputs, outputs)
-    opsets = [helper.make_opsetid("", opset)]
+    opsets = [helper.make_opsetid("", 18)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -122,10 +116,10 @@ def clipped(boxes, size):
 
 def mmdet_selection(boxes, scores, factors, levels, rules, size):
     """What mmdet's dense heads do to one image, from its own parts."""
-    if rules["best_class"]:
+    if rules.best_class:
         values, labels = scores.max(1)
         product = values * factors
-        kept = product >= rules["score_threshold"]
+        kept = product >= rules.score_threshold
         boxes, values, labels = boxes[kept], product[kept], labels[kept]
     else:
         parts = []
@@ -133,40 +127,40 @@ def mmdet_selection(boxes, scores, factors, levels, rules, size):
         for length in levels:
             own = [t[start : start + length] for t in (boxes, scores, factors)]
             start += length
-            if rules["factor_threshold"] is not None:
-                sure = own[2] >= rules["factor_threshold"]
+            if rules.factor_threshold is not None:
+                sure = own[2] >= rules.factor_threshold
                 own = [tensor[sure] for tensor in own]
             values, labels, _, rest = filter_scores_and_topk(
                 own[1],
-                rules["score_threshold"],
-                rules["nms_pre"] or 10**6,
+                rules.score_threshold,
+                rules.nms_pre or 10**6,
                 dict(boxes=own[0], factors=own[2]),
             )
             parts.append((rest["boxes"], values, labels, rest["factors"]))
         boxes, values, labels, factors = map(torch.cat, zip(*parts, strict=True))
         values = values * factors
-    if rules["clip"]:
+    if rules.clip:
         boxes = clipped(boxes, size)
-    if rules["min_bbox_size"] >= 0:
+    if rules.min_bbox_size >= 0:
         sides = boxes[:, 2:] - boxes[:, :2]
-        kept = (sides > rules["min_bbox_size"]).all(1)
+        kept = (sides > rules.min_bbox_size).all(1)
         boxes, values, labels = boxes[kept], values[kept], labels[kept]
-    threshold = rules["iou_threshold"]
+    threshold = rules.iou_threshold
     nms = None if threshold is None else dict(type="nms", iou_threshold=threshold)
     if len(boxes) == 0:
         return torch.zeros(0, 5), torch.zeros(0)
     best, kept = batched_nms(boxes, values, labels, nms)
-    return best[: rules["max_per_img"]], labels[kept][: rules["max_per_img"]]
+    return best[: rules.max_per_img], labels[kept][: rules.max_per_img]
 
 
 def mmdet_batch(candidates, description, levels=None, size=(SIDE, SIDE)):
-    rules = description["selection"]
+    rules = description.selection
     boxes = torch.from_numpy(candidates["boxes"])
     scores = torch.from_numpy(candidates["scores"])
     factors = torch.ones(boxes.shape[:2])
     if "score_factors" in candidates:
         factors = torch.from_numpy(candidates["score_factors"])
-    levels = levels or rules["levels"] or [boxes.shape[1]]
+    levels = levels or rules.levels or [boxes.shape[1]]
     sizes = size if isinstance(size, list) else [size] * len(boxes)
     return [
         mmdet_selection(*image, levels, rules, own)
@@ -188,7 +182,7 @@ def check(candidates, description, tmp_path, stable=False, least=1, **reference)
     """Compare both runtimes with mmdet, bit by bit; return the number of detections."""
     model = candidate_model(candidates, description)
     model, changed = append_selection(model, description)
-    assert changed["outputs"]["form"] == "detections"
+    assert changed.outputs.form == "detections"
     feeds = {f"in_{name}": values for name, values in candidates.items()}
     batch = len(candidates["boxes"])
     image_size = reference.pop("image_size", (SIDE, SIDE))
@@ -199,7 +193,7 @@ def check(candidates, description, tmp_path, stable=False, least=1, **reference)
     expected = mmdet_batch(candidates, description, **{"size": size, **reference})
     count = sum(len(best) for best, _ in expected)
     assert count >= least
-    detections, labels = filled(expected, description["selection"]["max_per_img"])
+    detections, labels = filled(expected, description.selection.max_per_img)
     for found in run_both(model, feeds, tmp_path, stable):
         assert found[1].dtype == np.int64
         np.testing.assert_array_equal(found[1], labels)
@@ -209,7 +203,7 @@ def check(candidates, description, tmp_path, stable=False, least=1, **reference)
 
 def test_several_levels_and_images(tmp_path):
     candidates = random_candidates(batch=3, priors=200)
-    description = describe(levels=[150, 40, 10], batch=3, max_per_img=150)
+    description = describe(levels=[150, 40, 10], batch=None, max_per_img=150)
     assert 60 < check(candidates, description, tmp_path) < 450
 
 
@@ -249,7 +243,7 @@ def test_fewer_candidates_than_detections(tmp_path):
 def test_nothing_above_the_threshold_of_one_image(tmp_path):
     candidates = random_candidates(batch=3)
     candidates["scores"][1] *= 0.3
-    description = describe(levels=[200], batch=3)
+    description = describe(levels=[200], batch=None)
     assert not len(mmdet_batch(candidates, description)[1][0])
     check(candidates, description, tmp_path)
 
@@ -293,8 +287,10 @@ def test_equal_scores_keep_the_first(tmp_path, nms_pre, monkeypatch):
     candidates = with_factors(random_candidates(batch=2, classes=4))
     for name in ("scores", "score_factors"):
         candidates[name] = (np.ceil(candidates[name] * 4) / 4).astype("f4")
-    description = describe(classes=4, levels=[120, 80], batch=2, nms_pre=nms_pre)
-    description["outputs"]["score_factors"] = True
+    description = described(
+        describe(classes=4, levels=[120, 80], batch=None, nms_pre=nms_pre),
+        outputs=FACTORS,
+    )
     if nms_pre is None:
         # Without ranking, the order of equal products is that of the candidates; mmdet
         # always ranks by score first, so only equal scores can be compared.
@@ -305,8 +301,7 @@ def test_equal_scores_keep_the_first(tmp_path, nms_pre, monkeypatch):
 def test_centerness_counts_after_the_threshold(tmp_path):
     candidates = with_factors(random_candidates(batch=2))
     candidates["score_factors"][0, :50] = 0
-    description = describe(levels=[150, 50], batch=2)
-    description["outputs"]["score_factors"] = True
+    description = described(describe(levels=[150, 50], batch=None), outputs=FACTORS)
     check(candidates, description, tmp_path, least=20)
 
 
@@ -314,10 +309,12 @@ def test_objectness_threshold_of_yolov3(tmp_path):
     candidates = with_factors(random_candidates(batch=2))
     # One exactly at the threshold stays.
     candidates["score_factors"][0, 3], candidates["scores"][0, 3, 1] = 0.25, 1
-    description = describe(
-        levels=[200], batch=2, factor_threshold=0.25, nms_pre=30, clip=False
+    description = described(
+        describe(
+            levels=[200], batch=None, factor_threshold=0.25, nms_pre=30, clip=False
+        ),
+        outputs=FACTORS,
     )
-    description["outputs"]["score_factors"] = True
     check(candidates, description, tmp_path, least=20)
 
 
@@ -325,36 +322,42 @@ def test_best_class_of_yolox(tmp_path):
     candidates = with_factors(random_candidates(batch=2, classes=4))
     # Its threshold is reached, not passed.
     candidates["score_factors"][0, 3], candidates["scores"][0, 3, 1] = 0.5, 1
-    description = describe(
-        classes=4,
-        levels=[200],
-        batch=2,
-        best_class=True,
-        nms_pre=None,
-        score_threshold=0.5,
-        clip=False,
+    description = described(
+        describe(
+            classes=4,
+            levels=[200],
+            batch=None,
+            best_class=True,
+            nms_pre=None,
+            score_threshold=0.5,
+            clip=False,
+        ),
+        outputs=FACTORS,
     )
-    description["outputs"]["score_factors"] = True
     check(candidates, description, tmp_path, least=4)
 
 
 def test_centernet_has_no_nms(tmp_path):
     candidates = random_candidates(batch=2)
-    description = describe(levels=[200], batch=2, iou_threshold=None, clip=False)
-    description["selection"].update(score_threshold=-1, nms_pre=20)
+    description = describe(
+        levels=[200],
+        batch=None,
+        iou_threshold=None,
+        clip=False,
+        score_threshold=-1,
+        nms_pre=20,
+    )
     assert check(candidates, description, tmp_path) == 40
 
 
-@pytest.mark.parametrize("batch", [1, None])
-def test_boxes_of_two_stages(tmp_path, batch):
+def test_boxes_of_two_stages(tmp_path):
     classes, rois = 5, 60
     candidates = random_candidates(
         batch=2, priors=rois, classes=classes, class_boxes=True
     )
     description = describe(
-        classes=classes, levels=[rois], batch=batch and 2, nms_pre=None
+        classes=classes, levels=[rois], batch=None, nms_pre=None, class_boxes=True
     )
-    description["outputs"]["class_boxes"] = True
     model, _ = append_selection(candidate_model(candidates, description), description)
     feeds = {f"in_{name}": values for name, values in candidates.items()}
     feeds["image"] = np.zeros((2, 3, SIDE, SIDE), np.float32)
@@ -373,7 +376,7 @@ def test_boxes_of_two_stages(tmp_path, batch):
 
 def test_padded_pictures_clip_at_their_own_border(tmp_path):
     candidates = random_candidates(batch=2)
-    description = describe(levels=[200], batch=2, keep_ratio=True, min_bbox_size=0)
+    description = describe(levels=[200], batch=None, keep_ratio=True, min_bbox_size=0)
     sizes = [(64, 41), (17, 64)]
     check(candidates, description, tmp_path, least=10, size=sizes)
 
@@ -384,13 +387,12 @@ def test_padding_of_the_pipeline_counts_as_picture(pad):
     model = candidate_model(random_candidates(), description)
     model, changed = append_selection(model, description)
     assert "image_sizes" not in [value.name for value in model.graph.input]
-    assert changed["input"]["image_sizes"] is None
+    assert changed.input.image_sizes is None
 
 
 def test_image_sizes_that_the_graph_has_already_are_used(tmp_path):
     candidates = random_candidates()
-    description = describe(levels=[200], keep_ratio=True)
-    description["input"]["image_sizes"] = "image_sizes"
+    description = describe(levels=[200], keep_ratio=True, image_sizes="image_sizes")
     model = candidate_model(candidates, description)
     sizes = helper.make_tensor_value_info("image_sizes", TensorProto.FLOAT, [1, 2])
     model.graph.input.append(sizes)
@@ -409,17 +411,17 @@ def test_small_boxes_go(tmp_path):
     candidates["boxes"][0, ::3, 2] = candidates["boxes"][0, ::3, 0]
     candidates["boxes"][0, 1::3] += 2 * SIDE
     # Pictures as they are: pixels of the input are those of the picture.
-    description = describe(levels=[200], min_bbox_size=9, scale=None)
+    description = describe(levels=[200], min_bbox_size=9, scale=None, keep_ratio=True)
     check(candidates, description, tmp_path)
     description = describe(levels=[200], min_bbox_size=0)
     check(candidates, description, tmp_path)
 
 
-def test_boxes_of_resized_pictures_are_not_compared_in_pixels_of_the_input():
-    description = describe(levels=[200], min_bbox_size=9)
-    model = candidate_model(random_candidates(), description)
-    with pytest.raises(OptionError, match="set min_bbox_size=0"):
-        append_selection(model, description)
+def test_boxes_of_resized_pictures_cannot_be_compared_in_pixels_of_the_input():
+    assert needs_picture_sizes(describe(min_bbox_size=9))
+    assert not needs_picture_sizes(describe(min_bbox_size=0))
+    as_they_are = describe(min_bbox_size=9, scale=None, keep_ratio=True)
+    assert not needs_picture_sizes(as_they_are)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.6, 0.65, 0.7])
@@ -440,25 +442,19 @@ def test_boxes_of_other_classes_meet_beyond_the_border_as_in_mmdet(tmp_path):
     assert check(dict(boxes=boxes, scores=scores), description, tmp_path) == 2
 
 
-def test_errors_say_what_to_do():
-    candidates = random_candidates()
-    description = describe(levels=[200])
-    model = candidate_model(candidates, description)
-    again = append_selection(model, description)
-    with pytest.raises(OptionError, match="selects its detections already"):
-        append_selection(*again)
-    old = candidate_model(candidates, description, opset=17)
-    with pytest.raises(OptionError, match="opset 17"):
-        append_selection(old, description)
-    with pytest.raises(OptionError, match="makes masks"):
-        append_selection(model, dict(description, task="instance_segmentation"))
-    with pytest.raises(OptionError, match="max_per_img"):
-        append_selection(model, describe(levels=[200], max_per_img=None))
+def test_any_number_of_detections_becomes_a_number(tmp_path):
+    """mmdet keeps all of YOLOX's, a graph has outputs of one size."""
+    description = describe(levels=[200], max_per_img=None)
+    model = candidate_model(random_candidates(), description)
+    model, changed = append_selection(model, description)
+    assert changed.selection.max_per_img == 300
+    sizes = [v.type.tensor_type.shape.dim[1].dim_value for v in model.graph.output]
+    assert sizes == [300, 300]
 
 
-def test_the_given_model_and_description_stay():
+def test_the_given_model_stays():
     description = describe(levels=[200], keep_ratio=True)
     model = candidate_model(random_candidates(), description)
-    before = model.SerializeToString(), repr(description)
+    before = model.SerializeToString()
     append_selection(model, description)
-    assert (model.SerializeToString(), repr(description)) == before
+    assert model.SerializeToString() == before

@@ -10,38 +10,25 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper  # noqa: E402
+from support.descriptions import MEAN, STD, described  # noqa: E402
 
-from ghostnet_mm.errors import OptionError  # noqa: E402
 from ghostnet_mm.export.formats.onnx.postprocessing import append_selection  # noqa: E402
 from ghostnet_mm.export.formats.onnx.preprocessing import prepend_preprocessing  # noqa: E402
 
-MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 # Odd sizes, upright and wide, larger and smaller than the network's.
 SIZES = [(61, 97), (97, 61), (33, 35), (128, 96), (200, 31), (1, 90)]
 
 
-def describe(size, scale, keep_ratio=True, pad="divisor", pad_value=None, **changes):
+def describe(size, scale, keep_ratio=True, pad="divisor", pad_value=MEAN, **changes):
     height, width = size
-    described = dict(
-        name="image",
-        form="tensor",
-        batch=1,
-        height=height,
-        width=width,
-        size_divisor=32,
-        channel_order="rgb",
-        mean=MEAN,
-        std=STD,
-        image_sizes=None,
-    )
-    return dict(
-        task="detection",
-        classes=["one"],
-        input={**described, **changes},
+    return described(
+        input=dict(changes, height=height, width=width),
         resize=dict(
-            scale=scale, keep_ratio=keep_ratio, pad=pad, pad_value=pad_value or MEAN
+            scale=scale and tuple(scale),
+            keep_ratio=keep_ratio,
+            pad=pad,
+            pad_value=pad_value,
         ),
-        outputs=dict(form="candidates"),
     )
 
 
@@ -70,9 +57,9 @@ def open_model(model, tmp_path):
 
 def passing_model(description, with_sizes=False):
     """A graph whose output is its normalized input, and perhaps the picture's size."""
-    fed = description["input"]
-    batch = fed["batch"] or "batch"
-    shape = [batch, 3, fed["height"] or "H", fed["width"] or "W"]
+    fed = description.input
+    batch = fed.batch or "batch"
+    shape = [batch, 3, fed.height or "H", fed.width or "W"]
     names = [("image", "tensor", shape)]
     if with_sizes:
         names.append(("image_sizes", "sizes", [batch, 2]))
@@ -106,12 +93,12 @@ def mmdet_input(image, steps, preprocessor):
 
 
 def preprocessor_of(description):
-    fed = description["input"]
+    fed = description.input
     return DetDataPreprocessor(
-        mean=fed["mean"],
-        std=fed["std"],
-        bgr_to_rgb=fed["channel_order"] == "rgb",
-        pad_size_divisor=fed["size_divisor"],
+        mean=fed.mean,
+        std=fed.std,
+        bgr_to_rgb=fed.channel_order == "rgb",
+        pad_size_divisor=fed.size_divisor,
     )
 
 
@@ -128,21 +115,19 @@ def check_levels(found, expected, std):
 def check_pictures(description, steps, tmp_path, sizes=SIZES):
     """Compare pictures of all sizes; return the largest share of unequal values."""
     model, changed = prepend_preprocessing(passing_model(description), description)
-    assert changed["input"]["form"] == "pixels"
-    assert changed["input"]["channel_order"] == "bgr"
+    assert changed.input.form == "pixels"
+    assert changed.input.channel_order == "bgr"
     preprocessor = preprocessor_of(description)
     shares = []
     runtimes = open_model(model, tmp_path)
     for height, width in sizes:
         image = picture(height, width)
         # CenterNet's padding wants floats.
-        given = (
-            image.astype("f4") if description["resize"]["pad"] == "around" else image
-        )
+        given = image.astype("f4") if description.resize.pad == "around" else image
         expected, _ = mmdet_input(given, steps, preprocessor)
         for run in runtimes:
             found = run({"image": image[None]})[0][0]
-            shares.append(check_levels(found, expected, description["input"]["std"]))
+            shares.append(check_levels(found, expected, description.input.std))
     return max(shares)
 
 
@@ -180,17 +165,9 @@ def test_halving_is_nearly_exact(tmp_path):
 
 
 def test_fixed_padding_in_grey(tmp_path):
-    description = describe((96, 96), [96, 96], pad="fixed", pad_value=[114] * 3)
+    description = describe((96, 96), [96, 96], pad="fixed", pad_value=(114,) * 3)
     pad = dict(type="mmdet.Pad", size=(96, 96), pad_val=dict(img=(114, 114, 114)))
     check_pictures(description, [resize_step([96, 96], True), pad], tmp_path)
-
-
-def test_square_padding_then_the_preprocessors_zeros(tmp_path):
-    description = describe(
-        (None, None), [90, 90], pad="square", pad_value=[114, 114, 114]
-    )
-    pad = dict(type="mmdet.Pad", pad_to_square=True, pad_val=dict(img=(114,) * 3))
-    check_pictures(description, [resize_step([90, 90], True), pad], tmp_path)
 
 
 def test_bgr_without_normalization(tmp_path):
@@ -198,17 +175,18 @@ def test_bgr_without_normalization(tmp_path):
         (96, 96),
         [96, 96],
         pad="fixed",
-        pad_value=[10, 20, 30],
+        pad_value=(10, 20, 30),
         channel_order="bgr",
-        mean=[0.0] * 3,
-        std=[1.0] * 3,
+        mean=(0.0,) * 3,
+        std=(1.0,) * 3,
     )
     pad = dict(type="mmdet.Pad", size=(96, 96), pad_val=dict(img=(10, 20, 30)))
     check_pictures(description, [resize_step([96, 96], True), pad], tmp_path)
 
 
 def test_centernet_pads_around(tmp_path):
-    description = describe((None, None), None, pad="around")
+    # The transform fills with its mean; black in pixels.
+    description = describe((None, None), None, pad="around", pad_value=(0, 0, 0))
     around = dict(
         type="mmdet.RandomCenterCropPad",
         ratios=None,
@@ -220,8 +198,6 @@ def test_centernet_pads_around(tmp_path):
         test_pad_mode=["logical_or", 31],
         test_pad_add_pix=1,
     )
-    # The transform fills with its mean; black in pixels.
-    description["resize"]["pad_value"] = [0, 0, 0]
     share = check_pictures(description, [around], tmp_path, [(61, 97), (64, 31)])
     assert share == 0
 
@@ -236,26 +212,13 @@ def test_upright_pictures_become_what_fits_a_wide_input(tmp_path):
         assert (tensor[:, :, 32:] == 0).all()
 
 
-def test_rgb_pictures(tmp_path):
-    description = describe((64, 64), [64, 64])
-    model, _ = prepend_preprocessing(passing_model(description), description)
-    turned, changed = prepend_preprocessing(
-        passing_model(description), description, channel_order="rgb"
-    )
-    assert changed["input"]["channel_order"] == "rgb"
-    image = picture(50, 60)[None]
-    bgr = open_model(model, tmp_path)[0]({"image": image})
-    rgb = open_model(turned, tmp_path)[0]({"image": image[..., ::-1]})
-    np.testing.assert_array_equal(bgr, rgb)
-
-
 def test_a_batch_and_the_size_of_the_picture(tmp_path):
     description = describe(
         (None, None), [96, 96], batch=None, image_sizes="image_sizes"
     )
     model = passing_model(description, with_sizes=True)
     model, changed = prepend_preprocessing(model, description)
-    assert changed["input"]["image_sizes"] is None
+    assert changed.input.image_sizes is None
     assert [value.name for value in model.graph.input] == ["image"]
     images = np.stack([picture(61, 97, seed) for seed in range(3)])
     preprocessor = preprocessor_of(description)
@@ -272,8 +235,8 @@ def boxes_model(description, boxes, scores):
     """A graph that finds the same boxes in every picture."""
     from onnx import numpy_helper
 
-    fed = description["input"]
-    shape = [1, 3, fed["height"] or "H", fed["width"] or "W"]
+    fed = description.input
+    shape = [1, 3, fed.height or "H", fed.width or "W"]
     inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
     values = dict(boxes=boxes, scores=scores)
     outputs = [
@@ -304,20 +267,11 @@ def boxes_model(description, boxes, scores):
 @pytest.mark.parametrize("free", [False, True])
 def test_detections_in_pixels_of_the_picture(tmp_path, keep_ratio, pad, free):
     size = (None, None) if free else (96, 96)
-    description = describe(size, [96, 96], keep_ratio=keep_ratio, pad=pad)
-    description["outputs"].update(names=[], class_boxes=False, score_factors=False)
-    description["selection"] = dict(
-        levels=[2],
-        strides=[],
-        priors_per_cell=[],
-        score_threshold=0.1,
-        nms_pre=10,
-        factor_threshold=None,
-        best_class=False,
-        iou_threshold=0.5,
-        max_per_img=4,
-        min_bbox_size=0,
-        clip=True,
+    description = described(
+        describe(size, [96, 96], keep_ratio=keep_ratio, pad=pad),
+        selection=dict(
+            levels=(2,), score_threshold=0.1, nms_pre=10, max_per_img=4, min_bbox_size=0
+        ),
     )
     boxes = np.array([[[3, 4, 30, 40], [20, 5, 500, 500]]], "f4")
     scores = np.array([[[0.9], [0.8]]], "f4")
@@ -325,7 +279,7 @@ def test_detections_in_pixels_of_the_picture(tmp_path, keep_ratio, pad, free):
     model, changed = append_selection(model, description)
     model, changed = prepend_preprocessing(model, changed)
     assert [value.name for value in model.graph.input] == ["image"]
-    assert changed["input"]["image_sizes"] is None
+    assert changed.input.image_sizes is None
     runtimes = open_model(model, tmp_path)
     steps = [resize_step([96, 96], keep_ratio)]
     if pad == "fixed":
@@ -345,20 +299,16 @@ def test_detections_in_pixels_of_the_picture(tmp_path, keep_ratio, pad, free):
 
 
 def test_detections_lose_the_border_around_them(tmp_path):
-    description = describe((None, None), None, pad="around")
-    description["outputs"].update(names=[], class_boxes=False, score_factors=False)
-    description["selection"] = dict(
-        levels=[1],
-        strides=[],
-        priors_per_cell=[],
-        score_threshold=-1,
-        nms_pre=None,
-        factor_threshold=None,
-        best_class=False,
-        iou_threshold=None,
-        max_per_img=2,
-        min_bbox_size=-1,
-        clip=False,
+    description = described(
+        describe((None, None), None, pad="around"),
+        selection=dict(
+            levels=(1,),
+            score_threshold=-1,
+            nms_pre=None,
+            iou_threshold=None,
+            max_per_img=2,
+            clip=False,
+        ),
     )
     boxes = np.array([[[3, 4, 30, 40]]], "f4")
     model = boxes_model(description, boxes, np.array([[[0.9]]], "f4"))
@@ -371,23 +321,9 @@ def test_detections_lose_the_border_around_them(tmp_path):
         np.testing.assert_array_equal(labels, [[0, -1]])
 
 
-def test_errors_say_what_to_do():
+def test_the_given_model_stays():
     description = describe((64, 64), [64, 64])
     model = passing_model(description)
-    with pytest.raises(OptionError, match="preprocessing already"):
-        prepend_preprocessing(*prepend_preprocessing(model, description))
-    with pytest.raises(OptionError, match="'bgr'"):
-        prepend_preprocessing(model, description, channel_order="grb")
-    with pytest.raises(OptionError, match="'mirror' cannot be put"):
-        prepend_preprocessing(model, describe((64, 64), [64, 64], pad="mirror"))
-    stretched = describe((64, 64), [96, 64], keep_ratio=False)
-    with pytest.raises(OptionError, match="export it for the config's image size"):
-        prepend_preprocessing(model, stretched)
-
-
-def test_the_given_model_and_description_stay():
-    description = describe((64, 64), [64, 64])
-    model = passing_model(description)
-    before = model.SerializeToString(), repr(description)
+    before = model.SerializeToString()
     prepend_preprocessing(model, description)
-    assert (model.SerializeToString(), repr(description)) == before
+    assert model.SerializeToString() == before

@@ -1,14 +1,17 @@
 """Every exported file computes what the graph does in PyTorch."""
 
-import importlib.util
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ghostnet_runtime.description import MaskRule
 from mmdet.registry import MODELS
+from support.descriptions import described
 from support.random_norms import randomize_norms
 from torch import nn
 
@@ -16,37 +19,37 @@ from ghostnet_mm.configuration import Options, load_config
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.description import describe
 from ghostnet_mm.export.exported_models import OPENERS, ExportedModel, open_exported
-from ghostnet_mm.export.formats.executorch import export_executorch
-from ghostnet_mm.export.formats.litert import export_litert
-from ghostnet_mm.export.formats.ncnn import export_ncnn, rename_blobs
-from ghostnet_mm.export.formats.openvino import export_openvino
-from ghostnet_mm.export.formats.pytorch import export_program, export_torchscript
+from ghostnet_mm.export.formats.base import ExportJob, ExportOptions
+from ghostnet_mm.export.formats.ncnn import rename_blobs
+from ghostnet_mm.export.formats.registry import FORMATS, chosen_formats
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
+from ghostnet_mm.export.graph.exportable_graph import ExportableGraph
 from ghostnet_mm.export.model_files import write_description
 
 SIZE = (96, 128)
 DIGITS = "retinanet_ghostnet_digits"
-EXPORTERS = {
-    "model.pt": export_torchscript,
-    "model.pt2": export_program,
-    "model.ncnn.param": export_ncnn,
-    "model.xml": export_openvino,
-    "model.pte": export_executorch,
-    "model.tflite": export_litert,
+FILES = {
+    f"model{known.suffix}": known
+    for known in FORMATS.values()
+    if not known.name.startswith("onnx")
 }
-LIBRARIES = {
-    "model.ncnn.param": ("ncnn", "pnnx"),
-    "model.xml": ("openvino",),
-    "model.pte": ("executorch",),
-    "model.tflite": ("litert_torch",),
-}
-ONE_STAGE_ONLY = ("model.ncnn.param", "model.pte", "model.tflite")
+SMALL = dict(height=8, width=8)
+DETECTIONS = dict(form="detections", names=("detections", "labels"))
+MASKS = MaskRule(
+    strides=(8,),
+    prior_offset=0,
+    coordinate_scale=8,
+    feature_stride=8,
+    num_prototypes=8,
+    dynamic_channels=8,
+    num_layers=3,
+    threshold=0.5,
+)
 
 
 def need_libraries(name):
-    for library in LIBRARIES.get(name, ()):
-        if importlib.util.find_spec(library) is None:
-            pytest.skip(f"{library} is not installed")
+    if name in FILES and not FILES[name].is_installed:
+        pytest.skip(f"{FILES[name].modules} are not installed")
 
 
 def pictures():
@@ -99,7 +102,7 @@ def exported_fixture(detector, tmp_path_factory):
         path = folder / name
         if not path.exists():
             graph, description = detector()
-            EXPORTERS[name](graph, description, path, example=pictures()[0])
+            FILES[name].write(ExportJob(graph, description, path))
         return path
 
     return get
@@ -118,7 +121,7 @@ def assert_equals_torch(path, graph, boxes_within=2e-3, scores_within=2e-5):
             np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=within)
 
 
-@pytest.mark.parametrize("name", EXPORTERS)
+@pytest.mark.parametrize("name", FILES)
 def test_outputs_equal_torch(detector, exported, name):
     """Catches swapped outputs, and weights stored as float16."""
     graph, _ = detector()
@@ -149,9 +152,8 @@ def test_every_kind_of_head_goes_through_ncnn(detector, tmp_path, config):
     """Catches operations that pnnx leaves untranslated, and a batch that stays."""
     need_libraries("model.ncnn.param")
     graph, description = detector(config)
-    path = export_ncnn(
-        graph, description, tmp_path / "a.ncnn.param", example=pictures()[0]
-    )
+    path = tmp_path / "a.ncnn.param"
+    FORMATS["ncnn"].write(ExportJob(graph, description, path))
     assert_equals_torch(path, graph)
     assert sorted(one.name for one in tmp_path.iterdir()) == [
         "a.json",
@@ -168,26 +170,6 @@ def test_graph_stays_as_it_is(detector, exported):
         assert graph(torch.zeros(1, 3, 64, 64))["boxes"].shape[1] == (64 + 16) * 3
 
 
-def test_half_weights_are_half_as_large(detector, exported, tmp_path):
-    exact = exported("model.ncnn.param")
-    graph, description = detector()
-    path = export_ncnn(
-        graph,
-        description,
-        tmp_path / "a.ncnn.param",
-        example=pictures()[0],
-        half_weights=True,
-    )
-    whole = exact.with_suffix(".bin").stat().st_size
-    assert 0.45 < path.with_suffix(".bin").stat().st_size / whole < 0.65
-    picture = pictures()[0].numpy()
-    gap = np.abs(
-        open_exported(path).run(picture)["scores"]
-        - open_exported(exact).run(picture)["scores"]
-    ).max()
-    assert 0 < gap < 0.05
-
-
 def test_blobs_are_renamed_but_not_layers():
     """Catches the renaming of layers, and of blobs whose names merely start alike."""
     text = (
@@ -200,84 +182,153 @@ def test_blobs_are_renamed_but_not_layers():
     ]
 
 
-class WithoutNcnnLayer(nn.Module):
+class Passing(ExportableGraph):
+    output_names = ("boxes", "scores")
+
     def forward(self, image):
-        return (nn.functional.linear(image, torch.arange(8.0)),)
+        return {"boxes": image, "scores": image}
+
+
+class WithoutNcnnLayer(Passing):
+    def forward(self, image):
+        found = nn.functional.linear(image, torch.arange(8.0))
+        return {"boxes": found, "scores": found}
 
 
 def small_description(**changes):
-    made = {
-        "format": "ghostnet_mm.detector/1",
-        "input": {"name": "image", "batch": 1, "height": 8, "width": 8},
-        "outputs": {"form": "candidates", "names": ["boxes"], "class_boxes": False},
-    }
-    for key, value in changes.items():
-        made["outputs" if key in made["outputs"] else "input"][key] = value
-    return made
+    return described(described(input=SMALL, resize=dict(scale=(8, 8))), **changes)
 
 
 def test_operation_that_ncnn_lacks_is_told_and_leaves_nothing(tmp_path):
     need_libraries("model.ncnn.param")
     with pytest.raises(OptionError, match="ncnn has no layer for"):
-        export_ncnn(
-            WithoutNcnnLayer(),
-            small_description(),
-            tmp_path / "a.ncnn.param",
-            example=torch.rand(1, 3, 8, 8),
+        FORMATS["ncnn"].write(
+            ExportJob(
+                WithoutNcnnLayer(), small_description(), tmp_path / "a.ncnn.param"
+            )
         )
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ONE_STAGE_ONLY)
+STATIC = [known.name for known in FORMATS.values() if not known.takes_options]
+
+
+@pytest.mark.parametrize("name", STATIC)
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "options", "told"),
     [
-        ({"class_boxes": True}, "two-stage"),
-        ({"image_sizes": "image_sizes"}, "two-stage"),
-        ({"form": "detections"}, "NMS"),
-        ({"batch": None}, "fixed size"),
+        (dict(outputs=DETECTIONS), {}, "NMS"),
+        (dict(input=dict(form="pixels")), {}, "preprocessing"),
+        (dict(input=dict(batch=None)), {}, "fixed size"),
+        (dict(input=dict(height=None, width=None)), {}, "fixed size"),
+        ({}, dict(dynamic_batch=True), "no dynamic axes"),
+        ({}, dict(preprocess=True), "no preprocessing"),
     ],
 )
-def test_forms_for_onnx_only_are_refused(tmp_path, name, change, told):
-    with pytest.raises(OptionError, match=told):
-        EXPORTERS[name](
-            nn.Identity(),
-            small_description(**change),
-            tmp_path / name,
-            example=torch.rand(1, 3, 8, 8),
-        )
+def test_forms_for_onnx_only_are_refused(tmp_path, name, change, options, told):
+    """Catches options that are passed over in silence."""
+    path = tmp_path / f"model{FORMATS[name].suffix}"
+    description = small_description(**change)
+    job = ExportJob(Passing(), description, path, ExportOptions(**options))
+    with pytest.raises(OptionError, match=f"{name} .*{told}"):
+        FORMATS[name].write(job)
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["model.pt", "model.pt2"])
-def test_torch_formats_refuse_nms(tmp_path, name):
-    with pytest.raises(OptionError, match="NMS"):
-        EXPORTERS[name](
-            nn.Identity(),
-            small_description(form="detections"),
-            tmp_path / name,
-            example=torch.rand(1, 3, 8, 8),
-        )
+class PassingTwoStages(Passing):
+    takes_image_sizes = True
 
 
-def test_example_of_another_size_is_refused(tmp_path):
-    """Catches a description whose size is not that of the file."""
-    with pytest.raises(OptionError, match="8x8 pixels and the example has 8x16"):
-        export_torchscript(
-            nn.Identity(),
-            small_description(),
-            tmp_path / "a.pt",
-            example=torch.rand(1, 3, 8, 16),
-        )
+def chosen_names(graph, description, names=None):
+    chosen, left_out = chosen_formats(names, graph, description)
+    # None is lost.
+    told = [reason.partition(" ")[0] for reason in left_out]
+    assert sorted([known.name for known in chosen] + told) == sorted(FORMATS)
+    return [known.name for known in chosen], "\n".join(left_out)
 
 
-@pytest.mark.parametrize("name", EXPORTERS)
+def test_two_stages_are_refused_where_they_do_not_fit(tmp_path):
+    names, told = chosen_names(PassingTwoStages(), small_description())
+    assert names == ["onnx", "onnx-nms", "openvino", "torchscript", "exported-program"]
+    assert told.count("cannot hold two-stage") == 3
+    job = ExportJob(PassingTwoStages(), small_description(), tmp_path / "a.ncnn.param")
+    with pytest.raises(OptionError, match="ncnn cannot hold two-stage detectors"):
+        FORMATS["ncnn"].write(job)
+    with pytest.raises(OptionError, match="ncnn cannot hold two-stage detectors"):
+        chosen_formats(["onnx", "ncnn"], job.graph, job.description)
+
+
+def test_masks_and_free_sizes_leave_out_what_cannot_hold_them():
+    names = ("boxes", "scores", "kernels", "mask_features")
+    masks = small_description(outputs=dict(names=names), masks=MASKS)
+    chosen, told = chosen_names(Passing(), masks)
+    assert "onnx" in chosen
+    assert "onnx-nms cannot hold masks" in told
+    free = dict(height=None, width=None)
+    chosen, told = chosen_names(Passing(), small_description(input=free))
+    assert chosen == ["onnx", "onnx-nms", "openvino"]
+    assert told.count("needs a fixed size") == 5
+
+
+def test_nms_in_the_graph_is_left_out_where_it_would_need_picture_sizes():
+    description = small_description(selection=dict(min_bbox_size=8))
+    chosen, told = chosen_names(Passing(), description)
+    assert {"onnx", "openvino"} <= set(chosen)
+    assert "min_bbox_size asks for: set it to 0" in told
+
+
+def test_unknown_formats_are_told():
+    with pytest.raises(OptionError, match=r"--formats onx is unknown: .* onnx,"):
+        chosen_formats(["onnx", "onx"], Passing(), small_description())
+
+
+WITHOUT_LIBRARIES = """
+import sys
+for name in sys.argv[1].split():
+    sys.modules[name] = None
+from pathlib import Path
+from support.descriptions import described
+from ghostnet_mm.errors import OptionError
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.registry import FORMATS
+from ghostnet_mm.export.graph.exportable_graph import ExportableGraph
+for known in FORMATS.values():
+    if known.modules:
+        assert not known.is_installed
+        try:
+            path = Path("nowhere", f"model{known.suffix}")
+            known.write(ExportJob(ExportableGraph(), described(), path))
+        except OptionError as error:
+            print(error)
+"""
+
+
+def test_formats_are_known_without_their_libraries(tmp_path, project_root):
+    """Catches imports of an extra at the top of a module."""
+    modules = sorted({name for known in FORMATS.values() for name in known.modules})
+    paths = [project_root, project_root / "runtime", project_root / "tests"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LIBRARIES, " ".join(modules)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    extras = [known.extra for known in FORMATS.values() if known.modules]
+    assert len(told) == len(extras) == 6
+    for line, extra in zip(told, extras, strict=True):
+        assert line.endswith(f'run `pip install "ghostnet_mm[{extra}]"`.')
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_path_of_another_format_is_refused(detector, tmp_path, name):
     need_libraries(name)
     graph, description = detector()
     with pytest.raises(OptionError, match="name a"):
-        EXPORTERS[name](
-            graph, description, tmp_path / "model.bin", example=pictures()[0]
-        )
+        FILES[name].write(ExportJob(graph, description, tmp_path / "model.bin"))
     assert not list(tmp_path.iterdir())
 
 
@@ -339,32 +390,31 @@ def test_wrong_inputs_are_refused(exported):
 
 
 class Echo:
-    """Gives back what it is fed."""
+    """Gives back what it is fed, the picture as boxes."""
 
     def run(self, inputs, names):
-        return {name: inputs[name] for name in names}
+        return {name: inputs.get(name, inputs["image"]) for name in names}
 
 
 def test_files_with_preprocessing_take_pictures_of_any_size():
     """Catches pixels held to the size of the network inside."""
-    description = small_description(names=["image"])
-    description["input"]["form"] = "pixels"
+    description = small_description(input=dict(form="pixels"))
     model = ExportedModel(Path("model.onnx"), description, Echo())
     picture = np.zeros((1, 5, 7, 3), np.uint8)
-    assert model.run(picture)["image"] is picture
+    assert model.run(picture)["boxes"] is picture
     with pytest.raises(OptionError, match=r"uint8 images of the shape \(1, H, W, 3\)"):
         model.run(np.zeros((1, 3, 8, 8), np.float32))
 
 
 def test_picture_fills_its_image_unless_told():
     """Catches heights and widths in the wrong order, and integers."""
-    description = small_description(image_sizes="image_sizes", names=["image_sizes"])
+    description = small_description(input=dict(image_sizes="scores"))
     model = ExportedModel(Path("model.onnx"), description, Echo())
     image = np.zeros((1, 3, 8, 8), np.float32)
-    sizes = model.run(image)["image_sizes"]
+    sizes = model.run(image)["scores"]
     assert sizes.dtype == np.float32
     assert sizes.tolist() == [[8, 8]]
-    assert model.run(image, [[5, 7]])["image_sizes"].tolist() == [[5, 7]]
+    assert model.run(image, [[5, 7]])["scores"].tolist() == [[5, 7]]
 
 
 def test_threads_of_torch_are_given_back(exported):

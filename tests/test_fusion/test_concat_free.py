@@ -18,6 +18,7 @@ from ghostnet_mm.fusion.concat_free import (
 )
 from ghostnet_mm.fusion.deploy_form import deploy_form
 from ghostnet_mm.layers.ghost_bottleneck import GhostBottleneck
+from ghostnet_mm.measuring.latency import Gain
 from ghostnet_mm.necks import GhostPAN
 
 FAMILIES = [GhostNet, GhostNetV2, GhostNetV3]
@@ -177,8 +178,8 @@ def test_every_runtime_computes_what_is_timed(runtime, shallow):
 
 
 def test_only_blocks_measured_faster_are_kept(monkeypatch, shallow):
-    ratios = iter([(1.0, 0.9, 1.1), (1.5, 1.2, 1.6), (0.9, 0.8, 1.3)])
-    monkeypatch.setattr(concat_free_timing, "paired_ratios", lambda *_: next(ratios))
+    gains = iter([Gain(1.0, 0.9, 1.1), Gain(1.5, 1.2, 1.6), Gain(0.9, 0.8, 1.3)])
+    monkeypatch.setattr(concat_free_timing, "paired_ratios", lambda *_: next(gains))
     image = torch.rand(1, 3, 32, 32)
     choice = choose_concat_free(shallow, image, "measured", ["onnx"], 1, 1)
     assert choice.rewritten == ["blocks.1.0"]
@@ -210,7 +211,8 @@ def test_the_runtimes_of_the_formats_choose(
     def time_blocks(graph, image, runtime, rounds, threads):
         asked.append((runtime, tuple(image.shape), rounds, threads))
         for name, low in LOWEST_GAINS[runtime].items():
-            yield PairTiming(name, (), runtime, 2.0, 1.0, low + 0.05, low, low + 0.25)
+            gain = Gain(low + 0.05, low, low + 0.25)
+            yield PairTiming(name, (), runtime, 2.0, 1.0, gain)
 
     monkeypatch.setattr(concat_free_choice, "time_blocks", time_blocks)
     image = torch.rand(1, 3, 32, 64)

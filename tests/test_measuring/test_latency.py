@@ -6,10 +6,12 @@ import torch
 
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.measuring.latency import (
+    Gain,
     Timing,
     alternating_medians,
     alternating_times,
     paired_ratios,
+    rounds_in_turns,
     torch_threads,
 )
 
@@ -43,17 +45,24 @@ def test_calls_take_turns_and_the_warm_up_is_not_counted(monkeypatch):
 
 
 def test_settling_calls_come_first_in_each_turn_and_are_not_timed(monkeypatch):
-    work, rounds = FakeWork(monkeypatch), []
+    work = FakeWork(monkeypatch)
     times = alternating_times(
         {"a": work.takes("a", [50, 9, 60, 1]), "b": work.takes("b", [70, 9, 80, 2])},
         rounds=1,
         warm_up=1,
         settling=1,
-        after_round=rounds.append,
     )
     assert work.calls == ["a", "a", "b", "b"] * 2
     assert times == {"a": [1000.0], "b": [2000.0]}
-    assert rounds == [1, 2]
+
+
+def test_a_round_is_handed_out_before_the_next_begins():
+    """Catches rounds that are collected first: an interruption would lose them."""
+    values = iter(range(8))
+    measures = {"a": lambda: next(values), "b": lambda: next(values)}
+    rounds = rounds_in_turns(measures, rounds=3, warm_up=1)
+    assert next(rounds) == {"a": 2, "b": 3}
+    assert next(values) == 4
 
 
 def test_without_a_round_there_is_nothing_to_time():
@@ -74,8 +83,14 @@ def test_percentiles_are_numpys():
 
 def test_ratios_compare_the_same_round():
     # The second round was busy: both took ten times as long.
-    ratio, low, high = paired_ratios([2, 20, 3], [1, 10, 1])
-    assert (ratio, low, high) == (2.0, 2.0, 2.5)
+    gain = paired_ratios([2, 20, 3], [1, 10, 1])
+    assert gain == Gain(median=2.0, low=2.0, high=2.5)
+    assert str(gain) == "2.00 (2.00 to 2.50)"
+
+
+def test_faster_for_sure_is_faster_in_three_of_four_rounds():
+    assert Gain(1.1, 1.01, 1.2).is_sure
+    assert not Gain(1.1, 1.0, 1.2).is_sure
 
 
 def test_threads_are_restored_even_after_an_error():

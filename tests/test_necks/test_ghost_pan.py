@@ -36,7 +36,7 @@ def test_maps_keep_their_sizes(sizes, extra):
     channels = [8, 12, 16, 20][: len(sizes)]
     neck = GhostPAN(channels, 8, num_outs=len(sizes) + len(extra)).eval()
     outs = neck(maps_of(sizes, channels))
-    assert [tuple(one.shape) for one in outs] == [(1, 8, *s) for s in sizes + extra]
+    assert [tuple(out.shape) for out in outs] == [(1, 8, *s) for s in sizes + extra]
 
 
 def test_every_output_sees_every_input():
@@ -44,8 +44,8 @@ def test_every_output_sees_every_input():
     channels = [4, 6, 8]
     neck = GhostPAN(channels, 8, num_outs=4).double().eval()
     inputs = [
-        one.double().requires_grad_()
-        for one in maps_of([(16, 16), (8, 8), (4, 4)], channels)
+        features.double().requires_grad_()
+        for features in maps_of([(16, 16), (8, 8), (4, 4)], channels)
     ]
     for out in neck(inputs):
         grads = torch.autograd.grad(out.sum(), inputs, retain_graph=True)
@@ -72,7 +72,8 @@ def test_two_levels_by_hand(randomize_norms, upsample_cfg, use_residual):
     randomize_norms(neck)
     inputs = maps_of([(9, 6), (5, 3)], [4, 6])
     fine, coarse = (
-        layer(one) for layer, one in zip(neck.reduce_layers, inputs, strict=True)
+        layer(features)
+        for layer, features in zip(neck.reduce_layers, inputs, strict=True)
     )
 
     def stack(module, x):
@@ -139,12 +140,12 @@ def test_fits_between_mmdets_backbone_and_head(neck):
         dict(type="RetinaHead", num_classes=3, in_channels=16, feat_channels=8)
         | dict(stacked_convs=1)
     )
-    assert any(isinstance(one, nn.GroupNorm) for one in neck.modules())
-    assert any(isinstance(one, nn.LeakyReLU) for one in neck.modules())
+    assert any(isinstance(layer, nn.GroupNorm) for layer in neck.modules())
+    assert any(isinstance(layer, nn.LeakyReLU) for layer in neck.modules())
     neck.init_weights()
     with torch.no_grad():
         scores, _ = head(neck(backbone(torch.rand(1, 3, 65, 97))))
-    sizes = [tuple(one.shape[-2:]) for one in scores]
+    sizes = [tuple(score_map.shape[-2:]) for score_map in scores]
     assert sizes == [(9, 13), (5, 7), (3, 4), (2, 2), (1, 1)]
 
 

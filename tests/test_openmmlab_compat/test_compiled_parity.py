@@ -10,6 +10,7 @@ import sys
 import mmcv.ops
 import pytest
 import torch
+from support.deform_geometries import GEOMETRIES
 from support.mmcv_op_modules import use_provided_ops
 from torch.testing import assert_close
 
@@ -198,16 +199,7 @@ def test_sigmoid_focal_loss(compare, gamma, device):
     )
 
 
-# stride, padding, dilation, groups, deform groups; (y, x) where they differ
-GEOMETRIES = [
-    (1, 1, 1, 1, 1),
-    (2, 1, 1, 2, 1),
-    (1, 2, 2, 1, 2),
-    ((2, 1), (0, 2), (1, 2), 2, 4),
-]
-
-
-def convolution_inputs(geometry, device, dtype):
+def inputs_on_device(geometry, device, dtype):
     stride, padding, dilation, groups, deform_groups = geometry
     x = random(4, 8, 11, 10, device=device, dtype=dtype)
     weight = random(6, 8 // groups, 3, 2, seed=1, device=device, dtype=dtype)
@@ -229,7 +221,7 @@ def convolution_inputs(geometry, device, dtype):
 @pytest.mark.parametrize("im2col_step", [2, 32])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_deform_conv(compare, geometry, im2col_step, dtype, device):
-    x, offset, _, weight, _ = convolution_inputs(geometry, device, dtype)
+    x, offset, _, weight, _ = inputs_on_device(geometry, device, dtype)
     compare(
         lambda: values_and_gradients(
             mmcv.ops.deform_conv2d, [x, offset, weight], *geometry, False, im2col_step
@@ -244,7 +236,7 @@ def test_deform_conv(compare, geometry, im2col_step, dtype, device):
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_modulated_deform_conv(compare, geometry, with_bias, dtype, device):
-    *inputs, bias = convolution_inputs(geometry, device, dtype)
+    *inputs, bias = inputs_on_device(geometry, device, dtype)
     if with_bias:
         inputs, arguments = [*inputs, bias], geometry
     else:

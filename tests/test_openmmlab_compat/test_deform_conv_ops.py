@@ -4,17 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d
+from support.deform_geometries import GEOMETRIES
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("provided_ops")
 
-# stride, padding, dilation, groups, deform groups; (y, x) where they differ
-GEOMETRIES = [
-    (1, 1, 1, 1, 1),
-    (2, 1, 1, 2, 1),
-    (1, 2, 2, 1, 2),
-    ((2, 1), (0, 2), (1, 2), 2, 4),
-]
 KERNEL = (3, 2)
 
 

@@ -58,8 +58,8 @@ def test_heat_map_peaks_are_the_same_in_channels_last_memory():
     for module in (centernet_head, corner_head):
         wanted = module.get_topk_from_heatmap(maps, k=4)
         got = module.get_topk_from_heatmap(strided, k=4)
-        for one, other in zip(got, wanted, strict=True):
-            torch.testing.assert_close(one, other)
+        for found, other in zip(got, wanted, strict=True):
+            torch.testing.assert_close(found, other)
 
 
 def test_repairing_again_changes_nothing():

@@ -66,6 +66,7 @@ def test_an_op_that_is_not_provided_complains_when_called():
 
 
 def test_repairing_twice_changes_nothing():
+    """Catches a second finder for mmcv's operators, and for panopticapi."""
     repair_openmmlab()
     finders = list(sys.meta_path)
     repair_openmmlab()

@@ -12,7 +12,7 @@ from mmdet.evaluation.functional import panoptic_utils
 from mmdet.evaluation.metrics import coco_panoptic_metric
 from PIL import Image
 
-from ghostnet_mm.openmmlab_compat import panoptic_api, repair_openmmlab
+from ghostnet_mm.openmmlab_compat import panoptic_api
 from ghostnet_mm.openmmlab_compat.panoptic_quality import OFFSET, PQStat, id2rgb, rgb2id
 
 needs_provided_package = pytest.mark.skipif(
@@ -34,13 +34,6 @@ def test_mmdet_uses_what_is_provided():
     assert panoptic_utils.OFFSET == 2**24
     assert panoptic_utils.VOID == 0
     assert LoadPanopticAnnotations().rgb2id is rgb2id
-
-
-def test_repairing_twice_adds_one_finder():
-    repair_openmmlab()
-    finders = list(sys.meta_path)
-    repair_openmmlab()
-    assert sys.meta_path == finders
 
 
 @needs_provided_package
@@ -65,10 +58,12 @@ def test_ids_become_colors_and_back():
     colors = id2rgb(ids)
     assert colors.dtype == np.uint8
     # COCO's format page: id = R + G * 256 + B * 256^2.
-    for one, (red, green, blue) in zip(ids.ravel(), colors.reshape(-1, 3), strict=True):
-        assert int(red) + int(green) * 256 + int(blue) * 256**2 == one
-        assert id2rgb(int(one)) == [red, green, blue]
-        assert rgb2id((red, green, blue)) == one
+    for segment_id, (red, green, blue) in zip(
+        ids.ravel(), colors.reshape(-1, 3), strict=True
+    ):
+        assert int(red) + int(green) * 256 + int(blue) * 256**2 == segment_id
+        assert id2rgb(int(segment_id)) == [red, green, blue]
+        assert rgb2id((red, green, blue)) == segment_id
     np.testing.assert_array_equal(rgb2id(colors), ids)
     assert rgb2id(colors).dtype == np.int32
 
@@ -126,13 +121,13 @@ def read_map(path):
 def segments(ids, category_of, crowds=()):
     return [
         dict(
-            id=int(one),
-            category_id=category_of[one],
-            iscrowd=int(one in crowds),
-            area=int((ids == one).sum()),
+            id=int(segment_id),
+            category_id=category_of[segment_id],
+            iscrowd=int(segment_id in crowds),
+            area=int((ids == segment_id).sum()),
         )
-        for one in np.unique(ids)
-        if one != 0
+        for segment_id in np.unique(ids)
+        if segment_id != 0
     ]
 
 
@@ -236,10 +231,10 @@ def real_pairs(coco_subset, tmp_path_factory):
     content = json.loads(
         (coco_subset / "annotations" / "panoptic_val2017.json").read_text()
     )
-    categories = {one["id"]: one for one in content["categories"]}
+    categories = {category["id"]: category for category in content["categories"]}
     annotations = sorted(
         content["annotations"],
-        key=lambda one: -sum(s["iscrowd"] for s in one["segments_info"]),
+        key=lambda annotation: -sum(s["iscrowd"] for s in annotation["segments_info"]),
     )[:6]
     folder = tmp_path_factory.mktemp("panoptic")
     (folder / "truth").symlink_to(coco_subset / "annotations" / "panoptic_val2017")
@@ -250,12 +245,12 @@ def real_pairs(coco_subset, tmp_path_factory):
         same.append((annotation, annotation))
         ids = np.roll(read_map(folder / "truth" / name), (4, -7), axis=(0, 1))
         of = {s["id"]: s["category_id"] for s in annotation["segments_info"]}
-        for one in list(of):
+        for segment_id in list(of):
             fate = generator.random()
             if fate < 0.15:
-                ids[ids == one] = 0
+                ids[ids == segment_id] = 0
             elif fate < 0.3:
-                of[one] = int(generator.choice(list(categories)))
+                of[segment_id] = int(generator.choice(list(categories)))
         write_map(folder / "found" / name, ids)
         distorted.append(
             (annotation, dict(annotation, segments_info=segments(ids, of)))

@@ -3,38 +3,38 @@
 import numpy as np
 import pytest
 import torch
+from support.descriptions import described
 from torch import nn
 
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.ncnn import export_ncnn
-from ghostnet_mm.quantization.ncnn_files import (
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.ncnn import NcnnFormat
+from ghostnet_mm.export.graph.exportable_graph import ExportableGraph
+from ghostnet_mm.export.model_files import copy_model
+from ghostnet_mm.quantization.runtimes.ncnn_files import (
     ConvKey,
     conv_weights,
     read_layers,
     write_layers,
 )
-from ghostnet_mm.quantization.ncnn_quantization import NcnnInt8, NcnnQuantizer
+from ghostnet_mm.quantization.runtimes.ncnn_quantizer import NcnnQuantizer
 
 pytest.importorskip("ncnn")
 pytest.importorskip("pnnx")
 
 SIZE = (24, 20)
-DESCRIPTION = {
-    "format": "ghostnet_mm.detector/1",
-    "name": "tiny",
-    "task": "detection",
-    "classes": ["0", "1", "2", "3"],
-    "input": {"name": "image", "height": 24, "width": 20, "batch": 1},
-    "outputs": {"names": ["boxes", "scores"], "form": "candidates"},
-}
+DESCRIPTION = described(
+    classes=("0", "1", "2", "3"),
+    input=dict(height=24, width=20),
+    resize=dict(scale=(20, 24)),
+)
 
 
-class Tiny(nn.Module):
+class Tiny(ExportableGraph):
     """All kinds of convolutions, one of them used twice, two alike; odd numbers."""
 
     output_names = ("boxes", "scores")
-    takes_image_sizes = False
 
     def __init__(self):
         super().__init__()
@@ -82,16 +82,13 @@ def files_fixture(tmp_path_factory):
         model.network["depthwise"].weight[3] = 0
     example = torch.from_numpy(pictures()[0])
     torch.onnx.export(model, (example,), folder / "a.onnx", dynamo=True, verbose=False)
-    export_ncnn(
-        model, DESCRIPTION, folder / "a.ncnn.param",
-        example=example,
-    )  # fmt: skip
+    NcnnFormat().write(ExportJob(model, DESCRIPTION, folder / "a.ncnn.param"))
     return model, folder / "a.ncnn.param", folder / "a.onnx"
 
 
 @pytest.fixture(scope="module", name="quantizer")
 def quantizer_fixture(files):
-    return NcnnQuantizer(files[1], files[2], pictures())
+    return NcnnQuantizer(files[2], pictures())
 
 
 def convolutions(path):
@@ -128,7 +125,7 @@ def test_unknown_weights_are_refused(files, tmp_path):
 
 def test_outputs_stay_near(files, quantizer, tmp_path):
     """Catches scales that are inverted, of another channel or of another input."""
-    path = quantizer.quantize(NcnnInt8(), tmp_path / "b.ncnn.param")
+    path = quantizer.write_int8(tmp_path / "b.ncnn.param")
     exact, small = (open_exported(one, threads=1) for one in (files[1], path))
     assert small.description == exact.description
     for picture in pictures(5):
@@ -141,7 +138,7 @@ def test_outputs_stay_near(files, quantizer, tmp_path):
 
 
 def test_weights_have_a_scale_per_channel(files, quantizer, tmp_path):
-    path = quantizer.quantize(NcnnInt8(), tmp_path / "b.ncnn.param")
+    path = quantizer.write_int8(tmp_path / "b.ncnn.param")
     before_and_after = list(
         zip(convolutions(files[1]), convolutions(path), strict=True)
     )
@@ -171,8 +168,9 @@ def test_named_layers_stay_in_float(files, quantizer, tmp_path):
     """Catches names that fit other layers: pnnx renames all of them."""
     names = [one.name for one in quantizer.layers]
     assert sorted(names) == ["alike", "dense", "depthwise", "shared", "shared", "stem"]
-    settings = NcnnInt8(frozenset({"depthwise", "dense", "shared"}))
-    path = quantizer.quantize(settings, tmp_path / "b.ncnn.param")
+    # The grouped one is in float anyway.
+    spared = {"depthwise", "dense", "shared", "grouped"}
+    path = quantizer.write_int8(tmp_path / "b.ncnn.param", spared)
     before = {one.name: one for one in convolutions(files[1])}
     changed = [one.name for one in convolutions(path) if one != before[one.name]]
     weights = [conv_weights(before[one]).weight for one in changed]
@@ -186,11 +184,11 @@ def test_percentile_leaves_outliers_out(files, tmp_path):
     # One value of more than 10,000.
     images = pictures(8)
     images[0][0, 0, 0, 0] = 1000
-    quantizer = NcnnQuantizer(files[1], files[2], images)
+    quantizer = NcnnQuantizer(files[2], images)
     scales = {}
     for method in ("minmax", "percentile"):
-        settings = NcnnInt8(method=method)
-        path = quantizer.quantize(settings, tmp_path / f"{method}.ncnn.param")
+        path = tmp_path / f"{method}.ncnn.param"
+        quantizer.write_plain(path, "plain", method)
         scales[method] = np.frombuffer(convolutions(path)[0].stored, "<f4")[-1]
     assert scales["minmax"] == pytest.approx(127 / 1000)
     # All others are below 1, within some of 4,096 steps of 1000.
@@ -201,8 +199,8 @@ def test_nothing_to_measure(files, tmp_path):
     """Catches division by a range of 0, and by one whose reciprocal is infinite."""
     for value in (0, 1e-38):
         black = [np.full_like(pictures()[0], value)]
-        path = NcnnQuantizer(files[1], files[2], black).quantize(
-            NcnnInt8(method="percentile"), tmp_path / "b.ncnn.param"
+        path = NcnnQuantizer(files[2], black).write_int8(
+            tmp_path / "b.ncnn.param", method="percentile"
         )
         scale = np.frombuffer(convolutions(path)[0].stored, "<f4")[-1]
         assert scale == 1
@@ -212,26 +210,29 @@ def test_nothing_to_measure(files, tmp_path):
 
 def test_impossible_settings(files, quantizer, tmp_path):
     path = tmp_path / "b.ncnn.param"
-    with pytest.raises(OptionError, match="entropy is not possible for ncnn"):
-        quantizer.quantize(NcnnInt8(method="entropy"), path)
+    with pytest.raises(OptionError, match="entropy is not possible here"):
+        quantizer.write_int8(path, method="entropy")
     with pytest.raises(OptionError, match="no layer head to keep"):
-        quantizer.quantize(NcnnInt8(frozenset({"head"})), path)
-    everything = frozenset(one.name for one in quantizer.layers)
+        quantizer.write_int8(path, {"head"})
+    everything = {layer.name for layer in quantizer.layers}
     with pytest.raises(OptionError, match="nothing to quantize"):
-        quantizer.quantize(NcnnInt8(everything), path)
+        quantizer.write_int8(path, everything)
     with pytest.raises(OptionError, match="no pictures"):
-        NcnnQuantizer(files[1], files[2], [])
+        NcnnQuantizer(files[2], [])
     nothing = np.full_like(pictures()[0], np.nan)
-    broken = NcnnQuantizer(files[1], files[2], [nothing])
+    broken = NcnnQuantizer(files[2], [nothing])
     with pytest.raises(OptionError, match="not finite"):
-        broken.quantize(NcnnInt8(), path)
-    other = Tiny().eval()
-    torch.onnx.export(
-        other, (torch.zeros(1, 3, *SIZE),), tmp_path / "b.onnx", dynamo=True,
-        verbose=False,
-    )  # fmt: skip
+        broken.write_int8(path)
+    assert not path.exists()
+
+
+def test_files_that_do_not_belong_together(files, quantizer, tmp_path):
+    other, source = Tiny().eval(), tmp_path / "b.onnx"
+    image = torch.zeros(1, 3, *SIZE)
+    torch.onnx.export(other, (image,), source, dynamo=True, verbose=False)
+    copy_model(files[1], source.with_suffix(".ncnn.param"))
     with pytest.raises(OptionError, match="export both from one detector"):
-        NcnnQuantizer(files[1], tmp_path / "b.onnx", pictures())
-    done = quantizer.quantize(NcnnInt8(), path)
+        NcnnQuantizer(source, pictures())
+    quantizer.write_int8(source.with_suffix(".ncnn.param"))
     with pytest.raises(OptionError, match="not in single precision"):
-        NcnnQuantizer(done, files[2], pictures())
+        NcnnQuantizer(source, pictures())

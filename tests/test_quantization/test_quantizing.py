@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 
 import numpy as np
@@ -14,13 +15,16 @@ from support.running_tools import ROOT
 from torch import nn
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.engine.inference.detection import Detector
+from ghostnet_mm.engine.inference.detection import TrainedDetector
 from ghostnet_mm.errors import OptionError
 from ghostnet_mm.export.card.deploy_card import Latency
 from ghostnet_mm.export.description import describe
 from ghostnet_mm.export.exported_models import open_exported
-from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.formats.base import ExportJob
+from ghostnet_mm.export.formats.onnx.format import OnnxFormat
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
+from ghostnet_mm.measuring.latency import Gain
+from ghostnet_mm.quantization import quantizing
 from ghostnet_mm.quantization.kernel_times import KernelTime, kernel_times
 from ghostnet_mm.quantization.mixed_precision import keep_worst_in_float, layer_choices
 from ghostnet_mm.quantization.onnx_layers import (
@@ -28,22 +32,21 @@ from ghostnet_mm.quantization.onnx_layers import (
     conv_layers,
     network_nodes,
 )
-from ghostnet_mm.quantization.onnx_quantization import OnnxInt8, OnnxQuantizer
-from ghostnet_mm.quantization.openvino_quantization import (
-    OpenvinoInt8,
-    OpenvinoQuantizer,
-)
 from ghostnet_mm.quantization.output_error import OutputError, output_error
-from ghostnet_mm.quantization.quantizing import QuantizationRequest, quantize_detector
-from ghostnet_mm.quantization.recipes import check_runtimes
+from ghostnet_mm.quantization.quantizing import quantize_detector
 from ghostnet_mm.quantization.report import (
     QuantizationReport,
-    Step,
-    markdown,
+    steps_table,
     whole_parts,
 )
-from ghostnet_mm.quantization.runtime_steps import Goal
+from ghostnet_mm.quantization.request import Goal, QuantizationRequest
+from ghostnet_mm.quantization.runtime_steps import FloatSources
+from ghostnet_mm.quantization.runtimes import registry
+from ghostnet_mm.quantization.runtimes.onnx_quantizer import OnnxQuantizer
+from ghostnet_mm.quantization.runtimes.openvino_quantizer import OpenvinoQuantizer
+from ghostnet_mm.quantization.runtimes.registry import check_runtimes, usable_methods
 from ghostnet_mm.quantization.sensitivity import BlockSensitivity, block_sensitivities
+from ghostnet_mm.quantization.steps import Step
 
 SIZE = (96, 96)
 SMALL = {
@@ -77,7 +80,7 @@ def exported_fixture(tmp_path_factory):
     graph = DetectionGraph(model)
     description = describe(cfg, graph, list("0123456789"), size=SIZE)
     path = tmp_path_factory.mktemp("float") / "float.onnx"
-    export_onnx(graph, description, path)
+    OnnxFormat().write(ExportJob(graph, description, path))
     return graph, description, path
 
 
@@ -106,7 +109,7 @@ def outputs(path, images):
 
 def test_file_opens_with_its_description(exported, quantizer, tmp_path):
     """Catches metadata that onnxruntime drops, and a graph that it cannot run."""
-    path = quantizer.quantize(OnnxInt8(), tmp_path / "int8.onnx")
+    path = quantizer.write_int8(tmp_path / "int8.onnx")
     assert open_exported(path).description == exported[1]
     assert path.stat().st_size < 0.6 * exported[2].stat().st_size
     error = output_error(outputs(exported[2], pictures()), outputs(path, pictures()))
@@ -121,7 +124,7 @@ def test_decoding_stays_in_float(exported, quantizer):
     decoding = {n.op_type for n in model.graph.node if n.name not in network}
     assert {"Sigmoid", "Exp", "Reshape"} <= decoding
     assert "Conv" not in decoding
-    nodes = set(quantizer.nodes(OnnxInt8(between="everything")))
+    nodes = quantizer.plain_nodes()
     assert nodes <= network
     # Resize and Add of the pyramid are of the network.
     kinds = {n.op_type for n in model.graph.node if n.name in nodes}
@@ -133,7 +136,7 @@ def test_named_layers_stay_in_float(quantizer, tmp_path):
     spared = chosen_names(quantizer.layers, ["backbone.blocks.1.0", "bbox_head"])
     assert "backbone.blocks.1.0.conv_dw" in spared
     assert not [name for name in spared if name.startswith("backbone.blocks.0")]
-    path = quantizer.quantize(OnnxInt8(spared), tmp_path / "int8.onnx")
+    path = quantizer.write_int8(tmp_path / "int8.onnx", spared)
     everything = {one.name for one in quantizer.layers}
     assert int8_convs(path) == everything - spared
 
@@ -141,7 +144,7 @@ def test_named_layers_stay_in_float(quantizer, tmp_path):
 def test_no_lone_operation_becomes_int8(quantizer):
     """Catches conversions to and fro for an addition between layers in float."""
     backbone = layer_choices(quantizer.layers)["backbone float"]
-    nodes = set(quantizer.nodes(OnnxInt8(backbone)))
+    nodes = quantizer.nodes(backbone)
     kinds = [n.op_type for n in quantizer.model.graph.node if n.name in nodes]
     # The backbone's concats and additions are not among them.
     assert kinds.count("Concat") == 0
@@ -149,15 +152,15 @@ def test_no_lone_operation_becomes_int8(quantizer):
 
 
 def test_weights_have_a_scale_for_each_channel(quantizer, tmp_path):
-    def scales(per_channel):
-        path = tmp_path / f"{per_channel}.onnx"
-        quantizer.quantize(OnnxInt8(per_channel=per_channel), path)
+    def scales(step):
+        path = quantizer.write_plain(tmp_path / f"{step}.onnx", step, "minmax")
         stored = {one.name: one for one in onnx.load(path).graph.initializer}
         name = next(n for n in stored if n.endswith("conv_stem.weight_scale"))
         return list(stored[name].dims)
 
-    assert scales(True) == [8]
-    assert scales(False) in ([], [1])
+    plain, per_channel = quantizer.plain_steps
+    assert scales(per_channel) == [8]
+    assert scales(plain) in ([], [1])
 
 
 def test_calibration_changes_the_ranges(exported, quantizer, tmp_path):
@@ -167,9 +170,7 @@ def test_calibration_changes_the_ranges(exported, quantizer, tmp_path):
         method: output_error(
             expected,
             outputs(
-                quantizer.quantize(
-                    OnnxInt8(method=method), tmp_path / f"{method}.onnx"
-                ),
+                quantizer.write_int8(tmp_path / f"{method}.onnx", method=method),
                 pictures(),
             ),
         ).total
@@ -226,7 +227,7 @@ def test_kernels_are_counted_by_kind(exported, quantizer, tmp_path, is_int8):
     """Catches weights taken for inputs, and passes that are added up."""
     path = exported[2]
     if is_int8:
-        path = quantizer.quantize(OnnxInt8(), tmp_path / "int8.onnx")
+        path = quantizer.write_int8(tmp_path / "int8.onnx")
     found = {
         one.kind: one
         for one in kernel_times(path, {"image": pictures(1)[0]}, 2, threads=1)
@@ -260,24 +261,25 @@ def test_worst_blocks_are_kept_until_the_goal_is_met():
         meets_goal=lambda layers: "b2.a" in layers,
         start=frozenset({"b0.a", "b0.b", "b1.a"}),
     )
-    assert found.kept == ("b1", "b2")
-    assert found.float_layers == {f"b{i}.{j}" for i in range(3) for j in "ab"}
-    assert found.meets_goal
+    kept, layers = found
+    assert kept == ["b1", "b2"]
+    assert layers == {f"b{i}.{j}" for i in range(3) for j in "ab"}
 
 
 def test_search_keeps_something_in_int8():
     found = keep_worst_in_float(
         ranking(3, 2, 1), measure=lambda layers: layers, meets_goal=lambda _: False
     )
-    assert found.kept == ("b0", "b1")
-    assert not found.meets_goal
+    kept, layers = found
+    assert kept == ["b0", "b1"]
+    assert layers == {"b0.a", "b0.b", "b1.a", "b1.b"}
 
 
 def test_nothing_is_kept_where_the_goal_is_met():
     found = keep_worst_in_float(
         ranking(3, 2), measure=len, meets_goal=lambda trial: trial == 0
     )
-    assert (found.kept, found.trial, found.meets_goal) == ((), 0, True)
+    assert found == ([], 0)
 
 
 def test_output_error_counts_what_is_lost_and_what_appears():
@@ -308,7 +310,7 @@ def test_openvino_file_opens_with_its_description(exported, tmp_path):
     pytest.importorskip("nncf")
     quantizer = OpenvinoQuantizer(exported[2], pictures(2))
     spared = chosen_names(quantizer.layers, ["backbone.blocks.1.0"])
-    path = quantizer.quantize(OpenvinoInt8(spared), tmp_path / "int8.xml")
+    path = quantizer.write_int8(tmp_path / "int8.xml", spared)
     model = open_exported(path, threads=1)
     assert model.description == exported[1]
     expected = outputs(exported[2], pictures())
@@ -330,14 +332,22 @@ def test_impossible_settings(exported, quantizer, tmp_path, monkeypatch):
     with pytest.raises(OptionError, match="no pictures to calibrate"):
         OnnxQuantizer(exported[2], [])
     with pytest.raises(OptionError, match="--calibration median is unknown"):
-        quantizer.quantize(OnnxInt8(method="median"), tmp_path / "a.onnx")
+        usable_methods("openvino", ["minmax", "median"])
+    assert usable_methods("openvino", ["entropy"]) == ("minmax",)
+    assert usable_methods("onnxruntime", ["entropy"]) == ("entropy",)
+    for write in (quantizer.write_int8, quantizer.write_plain):
+        with pytest.raises(OptionError, match="median is not possible here"):
+            write(tmp_path / "a.onnx", (), "median")
     with pytest.raises(OptionError, match=r"no layer blocks\.9"):
-        quantizer.quantize(OnnxInt8(frozenset({"blocks.9"})), tmp_path / "a.onnx")
+        quantizer.write_int8(tmp_path / "a.onnx", {"blocks.9"})
+    everything = {layer.name for layer in quantizer.layers}
+    with pytest.raises(OptionError, match="nothing to quantize"):
+        quantizer.write_int8(tmp_path / "a.onnx", everything)
     with pytest.raises(OptionError, match=r"--float blocks\.9 names no"):
         chosen_names(quantizer.layers, ["blocks.9"])
     with pytest.raises(OptionError, match=r"name a \.onnx file"):
-        quantizer.quantize(OnnxInt8(), tmp_path / "a.xml")
-    already = quantizer.quantize(OnnxInt8(), tmp_path / "int8.onnx")
+        quantizer.write_int8(tmp_path / "a.xml")
+    already = quantizer.write_int8(tmp_path / "int8.onnx")
     with pytest.raises(OptionError, match="no convolution in float"):
         OnnxQuantizer(already, pictures())
     with pytest.raises(OptionError, match="--runtimes tensorrt is unknown"):
@@ -355,7 +365,7 @@ def request_fixture():
     torch.manual_seed(0)
     model = randomize_norms(MODELS.build(cfg.model).eval())
     model.cfg = cfg
-    detector = Detector(model, tuple("0123456789"), None)
+    detector = TrainedDetector(model, tuple("0123456789"), None)
     generator = np.random.default_rng(1)
     request = QuantizationRequest(
         [generator.integers(0, 255, (90, 96, 3), np.uint8) for _ in range(2)],
@@ -380,7 +390,7 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
         "fastest layers", "mixed precision",
     ]  # fmt: skip
     assert report.steps[0].error.total == 0
-    assert report.steps[0].times_faster == (1, 1, 1)
+    assert report.steps[0].times_faster == Gain(1, 1, 1)
     # An impossible goal: all but the least sensitive block of neck and head in float.
     assert "below the goal" in report.missed["onnxruntime"]
     path = tmp_path / "out" / report.files["onnxruntime"]
@@ -388,9 +398,10 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
     assert int8_convs(path) == {
         name for one in report.sensitivities for name in one.layers
     } - set(last.float_layers)
-    assert open_exported(path).description["name"] == "digits"
+    assert open_exported(path).description.name == "digits"
     assert sorted(one.name for one in path.parent.iterdir()) == [
-        "digits.int8.onnx", "quantization.json", "quantization.md",
+        "digits.int8.onnx", "quantization.html", "quantization.json",
+        "quantization.md",
     ]  # fmt: skip
     empty = dataclasses.replace(request, calibration=[])
     with pytest.raises(OptionError, match="no pictures to calibrate"):
@@ -417,11 +428,51 @@ def test_whole_run_for_ncnn(request_and_detector, tmp_path):
     assert "ncnn" not in report.kernels
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
         "digits-1.1x.int8.json", "digits-1.1x.int8.ncnn.bin",
-        "digits-1.1x.int8.ncnn.param", "quantization.json", "quantization.md",
+        "digits-1.1x.int8.ncnn.param", "quantization.html", "quantization.json",
+        "quantization.md",
     ]  # fmt: skip
     path = tmp_path / "out" / report.files["ncnn"]
-    assert open_exported(path).description["name"] == "digits-1.1x"
-    assert "| ncnn | plain |" in (path.parent / "quantization.md").read_text()
+    assert open_exported(path).description.name == "digits-1.1x"
+    text = (path.parent / "quantization.md").read_text()
+    assert re.search(r"^\| ncnn +\| plain +\|", text, re.MULTILINE)
+    assert "unverified on ARM" in text
+
+
+def test_an_interruption_leaves_what_was_measured(
+    exported, request_and_detector, tmp_path, monkeypatch
+):
+    """Catches a report at the very end, and the first runtime's file lost."""
+    request, detector = request_and_detector
+    sources = FloatSources(exported[2], exported[2], pictures(2))
+    monkeypatch.setattr(quantizing, "_sources", lambda *_: sources)
+    monkeypatch.setattr(quantizing, "_ranking", lambda *_: ranking(0.5))
+    request = dataclasses.replace(
+        request, runtimes=("onnxruntime", "again"), goal=Goal(error=1), rounds=0
+    )
+    monkeypatch.setitem(registry.LIBRARIES, "again", {})
+    writes, before = iter([True]), {}
+    report = tmp_path / "out" / "quantization.json"
+
+    class Interrupted(OnnxQuantizer):
+        def write_plain(self, *arguments):
+            if next(writes, None):
+                return super().write_plain(*arguments)
+            # A killed process leaves the same.
+            before.update(json.loads(report.read_text()))
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(registry.QUANTIZERS, "again", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        quantize_detector(detector, tmp_path / "out", "digits", request)
+    stored = json.loads(report.read_text())
+    assert stored["steps"] == before["steps"]
+    steps = [(each["runtime"], each["name"]) for each in stored["steps"]]
+    assert ("onnxruntime", "fastest layers") in steps
+    assert steps[-2:] == [("again", "FP32"), ("again", "plain")]
+    assert stored["files"] == {"onnxruntime": "digits.int8.onnx"}
+    assert (tmp_path / "out" / "digits.int8.onnx").is_file()
+    assert any(note.startswith("Interrupted") for note in stored["notes"])
+    assert not [file for file in (tmp_path / "out").iterdir() if file.name[0] == "."]
 
 
 def step(name, score, error=0.0, **changes):
@@ -433,15 +484,17 @@ def step(name, score, error=0.0, **changes):
 
 def test_goal_is_in_points_of_map():
     """Catches fractions taken for points, and gains taken for losses."""
-    exact = step("FP32", 0.525)
-    assert Goal(1.0).is_met(exact, step("a", 0.515))
-    assert not Goal(1.0).is_met(exact, step("a", 0.514))
-    assert Goal(1.0).is_met(exact, step("a", 0.9))
-    unlabelled = [
-        Step("o", "a", "", 1.0, {}, OutputError(e, 0, 1), ()) for e in (0, 0.04, 0.06)
-    ]
-    assert Goal(error=0.05).is_met(unlabelled[0], unlabelled[1])
-    assert not Goal(error=0.05).is_met(unlabelled[0], unlabelled[2])
+
+    def met(score, error=1.0):
+        exact, found = {"bbox_mAP": 0.525}, {"bbox_mAP": score}
+        return Goal(1.0).is_met(exact, found, OutputError(error, 0, None))
+
+    assert met(0.515)
+    assert not met(0.514, error=0.0)
+    assert met(0.9)
+    for error, expected in ((0.04, True), (0.06, False)):
+        found = OutputError(error, 0, 1)
+        assert Goal(error=0.05).is_met({}, {}, found) == expected
 
 
 def test_float_layers_are_told_in_short():
@@ -455,13 +508,13 @@ def test_float_layers_are_told_in_short():
 
 def test_report_tells_every_step(tmp_path):
     latency = Latency(2.0, 3.0, 5)
-    steps = [
-        step("FP32", 0.525, latency=latency, times_faster=(1.0, 1.0, 1.0)),
-        step("plain", 0.5, 0.1, latency=latency, times_faster=(1.6, 1.5, 1.7)),
-        step("mixed precision", 0.52, 0.05, float_layers=("conv_stem",)),
-    ]
     report = QuantizationReport(
-        {"name": "digits"}, {"threads": 1}, {"scored": 3}, "some goal", steps,
+        {"name": "<digits>"}, {"threads": 1}, {"scored": 3}, "some goal",
+        [
+            step("FP32", 0.525, latency=latency, times_faster=Gain(1.0, 1.0, 1.0)),
+            step("plain", 0.5, 0.1, latency=latency, times_faster=Gain(1.6, 1.5, 1.7)),
+            step("mixed precision", 0.52, 0.05, float_layers=("conv_stem",)),
+        ],
         [
             *ranking(0.5),
             BlockSensitivity("stem", ("conv_stem",), OutputError(0.1, 0, None)),
@@ -469,18 +522,34 @@ def test_report_tells_every_step(tmp_path):
         {"onnxruntime": {"FP32": [KernelTime("Conv", 50.0, 2)], "plain": []}},
         {"onnxruntime": "a.onnx"},
         {"onnxruntime": "onnxruntime: too slow."},
+        ["Only on x86."],
     )  # fmt: skip
-    text = markdown(report)
-    row = "| onnxruntime | plain | 1.00 | 0.500 | 2.5 | 0.1000 | 2.00 / 3.00 | 1.60"
-    assert row in text
-    assert "| us (kernels) | FP32 | plain |" in text
-    assert "| Conv | 50 (2) | - |" in text
-    for part in ("- onnxruntime: conv_stem", "all INT8: 7.00 ms", "too slow", "| b0 |"):
+    plain, mixed = steps_table(report).rows[1:]
+    assert plain == (
+        *("onnxruntime", "plain", "1.00", "0.500", "2.5", "0.1000", "2.00 / 3.00"),
+        *("1.60 (1.50 to 1.70)", "-"),
+    )
+    assert mixed[-3:] == ("-", "-", "1")
+    report.write(tmp_path)
+    text = (tmp_path / "quantization.md").read_text()
+    assert re.search(r"\| us \(kernels\) +\| +FP32 +\| +plain +\|", text)
+    assert re.search(r"\| Conv +\| +50 \(2\) +\| +- +\|", text)
+    told = (
+        *("- onnxruntime: conv_stem", "all INT8: 7.00 ms", "too slow", "| b0 "),
+        *("Goal: some goal", "- Only on x86.", "INT8: <digits>"),
+    )
+    for part in told:
         assert part in text
-    report.write(tmp_path / "a.json", tmp_path / "a.md")
+    page = (tmp_path / "quantization.html").read_text()
+    assert "INT8: &lt;digits&gt;" in page
+    assert "1.60 (1.50 to 1.70)" in page
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    stored = json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse)
+    stored = json.loads(
+        (tmp_path / "quantization.json").read_text(), parse_constant=refuse
+    )
+    assert stored["format"] == "ghostnet_mm.quantization/2"
     assert stored["steps"][2]["float_layers"] == ["conv_stem"]
+    assert stored["steps"][1]["times_faster"]["median"] == 1.6

@@ -40,3 +40,13 @@ def test_markdown_says_the_same():
     text = section.markdown()
     for part in ("## Costs", "Measured.", "| x ", "- i"):
         assert part in text
+
+
+def test_cells_are_colored_by_what_they_mean_but_not_names():
+    table = Table.of(
+        ("model", "ok"), [("no", "yes"), ("x", "no")], meanings={"yes": "good"}
+    )
+    page = render_page("t", [Section("", table=table)])
+    assert '<td class="text">no</td>' in page
+    assert '<td class="good">yes</td>' in page
+    assert '<td class="">no</td>' in page

@@ -8,6 +8,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from ghostnet_runtime import Detector
+from ghostnet_runtime.command_line import main
 
 BOXES = [[2, 4, 10, 20], [-3, 8, 30, 40]]
 SCORES = [[0.1, 0.8, 0.0], [0.2, 0.0, 0.0]]
@@ -72,7 +74,7 @@ def test_a_folder(tmp_path, run, model):
             {"class": "dog", "label": 1, "score": 0.8, "bbox": [1.0, 8.0, 5.0, 40.0]}
         ],
     }
-    assert [one["image"] for one in entries] == ["a.png", "below/b.png", "c.png"]
+    assert [entry["image"] for entry in entries] == ["a.png", "below/b.png", "c.png"]
     drawn = cv2.imread(str(tmp_path / "out/below/b.png"))
     assert drawn.shape == (20, 30, 3)
     assert drawn.any()
@@ -95,18 +97,51 @@ def test_a_film(tmp_path, run, model):
     assert done.returncode == 0
     assert "3/3 images" in done.stdout
     entries = json.loads((tmp_path / "out/detections.json").read_text())
-    assert [one["frame"] for one in entries] == [0, 1, 2]
+    assert [entry["frame"] for entry in entries] == [0, 1, 2]
     film = cv2.VideoCapture(str(tmp_path / "out/film.mp4"))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 
-def test_an_unreadable_picture_leaves_nothing(tmp_path, run, model):
+def test_an_unreadable_picture_is_told_by_the_exit_status(tmp_path, run, model):
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in/a.png"), np.zeros((32, 32, 3), np.uint8))
     (tmp_path / "in/b.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
-    failed(run(model, "in", "--out", "out"), "b.jpg cannot be read")
-    assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".unfinished*"))
+    (tmp_path / "in/._a.png").write_bytes(b"macOS")
+    done = run(model, "in", "--out", "out")
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first == "missing: 1 of 2 pictures"
+    assert "b.jpg cannot be read: it is damaged" in second
+    entries = json.loads((tmp_path / "out/detections.json").read_text())
+    assert [entry["image"] for entry in entries] == ["a.png", "b.jpg"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        *("a.png", "detections.json")
+    ]
+    failed(run(model, "in/b.jpg", "--out", "other"), "b.jpg cannot be read")
+    assert not (tmp_path / "other").exists()
+
+
+def test_ctrl_c_in_a_folder_is_told_by_the_exit_status(
+    tmp_path, model, monkeypatch, capsys
+):
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((32, 32, 3), np.uint8))
+    results = iter([Detector(model)(np.zeros((9, 9, 3), np.uint8))])
+
+    def stop_at_the_second(self, image):
+        try:
+            return next(results)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(Detector, "__call__", stop_at_the_second)
+    out = tmp_path / "out"
+    assert main([str(model), str(tmp_path), "--out", str(out)]) == 130
+    (entry,) = json.loads((out / "detections.json").read_text())
+    assert entry["image"] == "a.png"
+    told = capsys.readouterr()
+    assert "what was done until then is kept" in told.out
+    assert told.err == "interrupted\n"
 
 
 def test_what_the_user_can_mistake(tmp_path, run, model):

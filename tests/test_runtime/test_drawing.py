@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from ghostnet_runtime.drawing import class_color, draw_detections
+from ghostnet_runtime import Detections
+from ghostnet_runtime.drawing import class_color, draw_objects
 
 NAMES = ("cat", "dog", "bird")
 
@@ -11,11 +12,10 @@ def black(height=256, width=256):
     return np.zeros((height, width, 3), np.uint8)
 
 
-def draw(boxes, labels, scores, image=None, **options):
+def draw(boxes, labels, scores, image=None, masks=None, **options):
     image = black() if image is None else image
-    return draw_detections(
-        image, np.array(boxes), np.array(labels), scores, NAMES, **options
-    )
+    found = Detections(boxes, scores, labels, NAMES, masks)
+    return draw_objects(image, found, **options)
 
 
 def test_the_line_runs_along_the_box():
@@ -33,16 +33,8 @@ def test_the_input_is_left_as_it_is():
     assert not image.any()
 
 
-def test_low_scores_are_left_out():
-    boxes = [[40, 100, 120, 180], [150, 100, 240, 180]]
-    drawn = draw(boxes, [0, 1], np.array([0.5, 0.29]), score_threshold=0.3)
-    np.testing.assert_array_equal(drawn, draw(boxes[:1], [0], [0.5]))
-    both = draw(boxes, [0, 1], np.array([0.5, 0.3]), score_threshold=0.3)
-    assert both[140, 150].any()
-
-
-def test_ground_truth_has_no_threshold_and_no_score():
-    drawn = draw([[40, 100, 120, 180]], [2], None, score_threshold=0.99)
+def test_ground_truth_has_no_score():
+    drawn = draw([[40, 100, 120, 180]], [2], [1.0], with_scores=False)
     assert drawn[140, 40].any()
     with_score = draw([[40, 100, 120, 180]], [2], [1.0])
     plate = np.s_[80:100]
@@ -73,8 +65,16 @@ def test_masks_tint_their_pixels_only():
         [250, 0, 256, 5],
         [0, 250, 5, 256],
         [5.4, 5.5, 5.6, 5.7],
+        [-1e30, -1e30, 1e30, 1e30],
     ],
-    ids=["whole image", "beyond it", "top right", "bottom left", "under a pixel"],
+    ids=[
+        "whole image",
+        "beyond it",
+        "top right",
+        "bottom left",
+        "under a pixel",
+        "far beyond it",
+    ],
 )
 def test_labels_stay_inside_the_picture(box):
     drawn = draw([box], [1], [0.9])

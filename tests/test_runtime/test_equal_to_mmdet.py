@@ -13,7 +13,8 @@ from mmengine.config import Config
 
 from ghostnet_mm.engine.inference.detection import load_detector
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.formats.onnx.model import export_onnx
+from ghostnet_mm.export.formats.base import ExportJob, ExportOptions
+from ghostnet_mm.export.formats.onnx.format import OnnxFormat
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 
 PICTURES = 20
@@ -40,7 +41,8 @@ def exported(checkpoint, path):
     mmdets = load_detector(checkpoint, device="cpu")
     graph = DetectionGraph(mmdets)
     said = describe(mmdets.model.cfg, graph, mmdets.class_names)
-    export_onnx(graph, said, path, dynamic_size=True)
+    options = ExportOptions(dynamic_size=True)
+    OnnxFormat().write(ExportJob(graph, said, path, options))
     return mmdets, Detector(path, threads=1)
 
 

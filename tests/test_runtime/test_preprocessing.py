@@ -84,16 +84,6 @@ def test_padded_to_a_fixed_size(description, image):
 
 
 @on_sizes
-def test_padded_to_a_square(description, image):
-    steps = [
-        dict(type="mmdet.Resize", scale=(120, 96), keep_ratio=True),
-        dict(type="mmdet.Pad", pad_to_square=True, pad_val=dict(img=tuple(GREY))),
-    ]
-    resize = {"scale": [120, 96], "keep_ratio": True, "pad": "square"}
-    check(description, image, steps, {**resize, "pad_value": GREY})
-
-
-@on_sizes
 def test_centered_as_for_centernet(description, image):
     step = dict(
         type="mmdet.RandomCenterCropPad", ratios=None, border=None, mean=[0, 0, 0],

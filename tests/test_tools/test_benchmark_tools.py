@@ -83,3 +83,27 @@ def test_help_has_an_example(tool, tmp_path):
     done = run(tool, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert f"python tools/{tool}.py" in done.stdout.partition("examples:")[2]
+
+
+def test_training_steps_are_timed_by_batch_and_precision(tmp_path):
+    done = run_here(
+        "benchmark_training",
+        *(
+            TINY,
+            "--size",
+            64,
+            96,
+            "--batch-sizes",
+            1,
+            2,
+            "--precisions",
+            "fp32",
+            "bf16",
+        ),
+        *("--precisions", "fp32", "bf16", "--steps", 3),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    cells = [line.split("|")[1:3] for line in done.stdout.splitlines() if "| " in line]
+    found = [tuple(cell.strip() for cell in row) for row in cells[1:]]
+    assert found == [("fp32", "1"), ("bf16", "1"), ("fp32", "2"), ("bf16", "2")]

@@ -9,23 +9,24 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from ghostnet_runtime import Detections
 from support.running_tools import TINY, run, run_here
 from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.configuration import Options
 from ghostnet_mm.engine.inference.detection import load_detector
-from ghostnet_mm.evaluation.shown_objects import Boxes
 from ghostnet_mm.export import concat_free_choice
 from ghostnet_mm.export.card.accuracy import coco_scores, labelled_pictures
+from ghostnet_mm.export.card.export_request import ExportRequest
 from ghostnet_mm.export.concat_free_timing import PairTiming, block_inputs
 from ghostnet_mm.export.description import describe
-from ghostnet_mm.export.export_request import ExportRequest
 from ghostnet_mm.export.exported_detector import ExportedDetector
 from ghostnet_mm.export.exporting import export_detector
-from ghostnet_mm.export.formats import registry as export_formats
 from ghostnet_mm.export.formats.onnx.model import onnx_model
+from ghostnet_mm.export.formats.registry import FORMATS
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.fusion.concat_free import ConcatFreeBottleneck, splittable_blocks
+from ghostnet_mm.measuring.latency import Gain
 
 
 @pytest.fixture(scope="module")
@@ -170,21 +171,20 @@ def test_blocks_measured_faster_without_concatenation(trained, monkeypatch, caps
         assert image.shape == (1, 3, 96, 96)
         for name, x in block_inputs(graph, image).items():
             low = 1.1 if name in chosen else 0.9
-            yield PairTiming(name, x.shape, runtime, 2, 1, low + 0.1, low, low + 0.2)
+            gain = Gain(low + 0.1, low, low + 0.2)
+            yield PairTiming(name, x.shape, runtime, 2, 1, gain)
 
-    def write(graph, *how):
+    def write(job):
         written.extend(
             name
-            for name, one in graph.named_modules()
-            if isinstance(one, ConcatFreeBottleneck)
+            for name, module in job.graph.named_modules()
+            if isinstance(module, ConcatFreeBottleneck)
         )
-        sound.write(graph, *how)
+        soundly(job)
 
     written = []
-    sound = export_formats.FORMATS["torchscript"]
-    monkeypatch.setitem(
-        export_formats.FORMATS, "torchscript", replace(sound, write=write)
-    )
+    soundly = FORMATS["torchscript"].write
+    monkeypatch.setattr(FORMATS["torchscript"], "write", write)
     monkeypatch.setattr(concat_free_choice, "time_blocks", time_blocks)
     detector = load_detector(checkpoint(trained), device="cpu")
     card = export_detector(
@@ -208,16 +208,14 @@ def test_a_wrong_file_is_an_error_that_names_the_layer(trained, monkeypatch):
     """A writer that changes one layer on the way stands for an exporter's bug."""
     layer = "network.backbone.blocks.2.0.ghost1.primary_conv.0"
 
-    def write(graph, description, path, example, onnx_options):
-        wrong = copy.deepcopy(graph)
+    def write(job):
+        wrong = copy.deepcopy(job.graph)
         wrong_network = getattr(wrong, "source", wrong)
         wrong_network.get_submodule(layer).bias.data += 0.5
-        sound.write(wrong, description, path, example, onnx_options)
+        soundly(replace(job, graph=wrong))
 
-    sound = export_formats.FORMATS["torchscript"]
-    monkeypatch.setitem(
-        export_formats.FORMATS, "torchscript", replace(sound, write=write)
-    )
+    soundly = FORMATS["torchscript"].write
+    monkeypatch.setattr(FORMATS["torchscript"], "write", write)
     detector = load_detector(checkpoint(trained), device="cpu")
     pictures = [np.full((64, 96, 3), 120, np.uint8)]
     card = export_detector(
@@ -248,7 +246,7 @@ def test_scores_are_those_of_the_test_tool(trained):
     assert f"{100 * scores['bbox_mAP']:.1f}" in done.stdout or (
         f"{scores['bbox_mAP']:.3f}" in done.stdout
     )
-    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), np.zeros(0))
+    nothing = Detections.none(pictures.classes)
     assert coco_scores(pictures, lambda pixels: nothing) == {"bbox_mAP": 0.0}
 
 
@@ -277,26 +275,3 @@ def test_mistakes_are_told_in_a_sentence(trained, arguments, says):
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_two_stages_are_refused_where_they_do_not_fit():
-    chosen, left_out = export_formats.chosen_formats(None, two_stages=True)
-    assert "onnx" in {one.name for one in chosen}
-    assert "ncnn" in left_out
-    with pytest.raises(ValueError, match="two-stage"):
-        export_formats.chosen_formats(["ncnn"], two_stages=True)
-
-
-def test_masks_and_free_sizes_leave_out_what_cannot_hold_them():
-    _, left_out = export_formats.chosen_formats(None, two_stages=False, masks=True)
-    assert "onnx-nms" in left_out
-    _, left_out = export_formats.chosen_formats(None, two_stages=False, any_size=True)
-    assert {"ncnn", "torchscript"} <= set(left_out)
-
-
-def test_nms_in_the_graph_is_left_out_where_it_would_need_picture_sizes():
-    chosen, left_out = export_formats.chosen_formats(
-        None, two_stages=False, picture_sizes=True
-    )
-    assert "onnx" in {one.name for one in chosen}
-    assert "min_bbox_size" in left_out["onnx-nms"]

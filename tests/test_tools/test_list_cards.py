@@ -3,39 +3,21 @@
 from dataclasses import replace
 
 import pytest
+from support.reading_tables import cells_of
 from support.running_tools import run_here
+from support.sample_cards import sample_card, sample_format
 
 from ghostnet_mm.export.card.agreement import DetectionAgreement, Difference
-from ghostnet_mm.export.card.deploy_card import (
-    DeployCard,
-    ExportedFormat,
-    Latency,
-    Tolerances,
-)
+from ghostnet_mm.export.card.deploy_card import Latency
 
 EXACT = DetectionAgreement(9, 0, Difference(4.6e-5, 0.0), Difference(0.0, 0.0))
-ONNX = ExportedFormat(
-    *("onnx", "a.onnx", 2.0, None, EXACT, {"bbox_mAP": 0.2504}),
-    end_to_end=Latency(5.0, 6.0, 9),
+ONNX = sample_format(
+    detections=EXACT, metrics={"bbox_mAP": 0.2504}, end_to_end=Latency(5.0, 6.0, 9)
 )
-NCNN = replace(ONNX, name="ncnn", end_to_end=None, metrics={})
-CARD = DeployCard(
-    dict(name="a", input="320x320", parameters=2_055_000),
-    *({}, 10, 200, {"bbox_mAP": 0.25}, Tolerances(), (ONNX,)),
-    pytorch_padded={"bbox_mAP": 0.251},
-    pytorch_end_to_end=Latency(21.0, 30.0, 9),
-)
-OTHER = replace(
-    *(CARD,), model=dict(CARD.model, name="b"), formats=(NCNN,), pytorch_padded={}
-)
-
-
-def rows(text):
-    return [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in text.splitlines()
-        if line.startswith("|")
-    ]
+NCNN = sample_format("ncnn", detections=EXACT, metrics={})
+PYTORCH = dict(pytorch={"bbox_mAP": 0.25}, pytorch_end_to_end=Latency(21.0, 30.0, 9))
+CARD = sample_card(ONNX, pytorch_padded={"bbox_mAP": 0.251}, **PYTORCH)
+OTHER = sample_card(NCNN, name="b", **PYTORCH)
 
 
 def test_every_detector_and_format_has_its_cell(tmp_path):
@@ -44,7 +26,7 @@ def test_every_detector_and_format_has_its_cell(tmp_path):
         card.write_json(tmp_path / name / "deploy_card.json")
     done = run_here("list_cards", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    head, _, a, b, speed_head, _, speed_a, speed_b = rows(done.stdout)
+    head, _, a, b, speed_head, _, speed_a, speed_b = cells_of(done.stdout)
     assert head[3:] == ["PyTorch", "padded", "onnx", "ncnn"]
     assert a == ["a", "320x320", "2.06", "0.250", "0.251", "0.250 (5e-05)", "-"]
     assert b[3:] == ["0.250", "-", "-", "- (5e-05)"]

@@ -115,7 +115,7 @@ def test_testing_writes_coco_results_and_pictures(trained, tmp_path):
     results = json.loads((tmp_path / "found.json").read_text())
     assert results
     assert set(results[0]) == {"image_id", "bbox", "score", "category_id"}
-    assert {one["category_id"] for one in results} <= {1, 2}
+    assert {result["category_id"] for result in results} <= {1, 2}
 
     # The file, evaluated by pycocotools alone, gives the AP that the tool printed.
     truth = COCO(trained / "data" / "annotations" / "instances_val2017.json")
@@ -154,15 +154,28 @@ def test_detecting_on_a_folder_needs_the_checkpoint_only(trained, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "images/s" in done.stdout
     results = json.loads((tmp_path / "detections" / "detections.json").read_text())
-    assert [one["image"] for one in results] == [f"000{i}.png" for i in range(4)]
-    assert {(one["width"], one["height"]) for one in results} == {(96, 64)}
+    assert [picture["image"] for picture in results] == [
+        f"000{i}.png" for i in range(4)
+    ]
+    assert {(picture["width"], picture["height"]) for picture in results} == {(96, 64)}
     found = results[0]["detections"]
     assert found
-    assert {one["class"] for one in found} <= set(CLASSES)
-    scores = [one["score"] for one in found]
+    assert {detection["class"] for detection in found} <= set(CLASSES)
+    scores = [detection["score"] for detection in found]
     assert scores == sorted(scores, reverse=True)
     assert (tmp_path / "detections" / "0003.png").is_file()
     assert not list(tmp_path.glob(".unfinished*"))
+
+
+def test_detecting_past_a_damaged_picture_ends_with_1(trained, tmp_path):
+    shutil.copytree(trained / "data" / "val2017", tmp_path / "photos")
+    (tmp_path / "photos" / "0002.png").write_bytes(b"no picture")
+    checkpoint = trained / "run" / "epoch_10.pth"
+    done = run_here("detect", "photos", "--checkpoint", checkpoint, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "missing: 1 of 4 pictures" in done.stderr
+    results = json.loads((tmp_path / "detections" / "detections.json").read_text())
+    assert ["error" in entry for entry in results] == [False, False, True, False]
 
 
 def test_detecting_agrees_with_testing(trained, tmp_path):
@@ -179,11 +192,11 @@ def test_detecting_agrees_with_testing(trained, tmp_path):
         cwd=tmp_path,
     )
     tested = [
-        one
-        for one in json.loads((tmp_path / "t.json").read_text())
-        if one["image_id"] == 1
+        result
+        for result in json.loads((tmp_path / "t.json").read_text())
+        if result["image_id"] == 1
     ]
-    tested.sort(key=lambda one: -one["score"])
+    tested.sort(key=lambda result: -result["score"])
     (picture,) = json.loads((tmp_path / "detections" / "detections.json").read_text())
     detected = picture["detections"]
     assert len(detected) == len(tested)
@@ -207,7 +220,7 @@ def test_detecting_on_a_video(trained, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "result" / "detections.json").read_text())
-    assert [one["frame"] for one in results] == [0, 1, 2]
+    assert [frame["frame"] for frame in results] == [0, 1, 2]
     film = cv2.VideoCapture(str(tmp_path / "result" / "film.mp4"))
     assert int(film.get(cv2.CAP_PROP_FRAME_COUNT)) == 3
     assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(10)

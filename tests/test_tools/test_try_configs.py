@@ -2,9 +2,10 @@
 
 import pytest
 from mmengine.config import Config
+from support.reading_tables import cells_of
 from support.running_tools import ROOT, run_here
 
-from ghostnet_mm.model_zoo.config_trial import Trial, shrink, try_config
+from ghostnet_mm.model_zoo.config_trial import ConfigTrial, shrink, try_config
 
 # One of each data pipeline and kind of output.
 NAMES = (
@@ -37,22 +38,41 @@ def test_the_command_lists_costs_and_fails_for_a_broken_config(coco_subset, tmp_
         cwd=tmp_path,
     )
     assert done.returncode == 2
-    assert "| yolox_ghostnet-nano_coco.py | 2.07 | 0.508 |" in done.stdout
-    assert "| broken_coco.py | failed: " in done.stdout
+    _, _, tried, other = cells_of(done.stdout)
+    assert tried[:3] == ["yolox_ghostnet-nano_coco.py", "2.07", "0.508"]
+    assert len(tried[3].split(", ")) == 2
+    assert other == ["broken_coco.py", "-", "-", "failed", "-", "-"]
+    assert "broken_coco.py\nfailed: " in done.stderr
     assert "1 configs failed: broken_coco.py" in done.stderr
 
 
 def test_notices_do_not_break_the_table(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "ghostnet_mm.model_zoo.config_trial.try_config",
-        lambda *arguments: Trial((1.0, 0.9), 2, ()),
+        lambda *arguments: ConfigTrial((1.0, 0.9), 2, ()),
     )
     # Its backbone keeps norm statistics, which is undone, and told, without weights.
     config = ROOT / "configs" / "retinanet_ghostnet_coco.py"
     done = run_here("try_configs", config, "--data-root", "data", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line[0] for line in done.stdout.splitlines()] == ["|"] * 3
-    assert "retinanet_ghostnet_coco.py: training the backbone from s" in done.stderr
+    assert "training the backbone from s" in done.stderr
+
+
+def test_an_interruption_leaves_the_rows_of_what_was_tried(monkeypatch, tmp_path):
+    tried = iter([ConfigTrial((1.0, 0.9), 2, ())])
+
+    def try_config(*arguments):
+        try:
+            return next(tried)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("ghostnet_mm.model_zoo.config_trial.try_config", try_config)
+    configs = [tmp_path / f"{name}.py" for name in ("first", "second")]
+    done = run_here("try_configs", *configs, "--data-root", "data", cwd=tmp_path)
+    assert done.returncode == 130
+    assert cells_of(done.stdout)[2][:4] == ["first.py", "-", "-", "1.000, 0.900"]
 
 
 def test_all_image_sizes_shrink_together():

@@ -14,9 +14,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from ghostnet_runtime.atomic_writing import finished_folder
 
 from ...errors import DataError, OptionError
-from .complete_folder import complete_folder
 from .scenes import SPLITS
 
 RECIPE_VERSION = 2
@@ -55,9 +55,10 @@ def make_digit_crops(
         The folder of the crops.
 
     Raises:
-        OptionError: ``crops_per_digit`` or ``seed`` is too small.
+        OptionError: ``crops_per_digit`` or ``seed`` is too small, or ``out_dir`` cannot
+            be written.
         DataError: ``digits_dir`` is no digits dataset, or ``out_dir`` holds something
-            else or cannot be written.
+            else.
     """
     for name, value, least in (
         ("crops_per_digit", crops_per_digit, 1),
@@ -80,7 +81,7 @@ def make_digit_crops(
 
     total = crops_per_digit * sum(len(one["annotations"]) for one in contents.values())
     done = 0
-    with complete_folder(out_dir, "The digit crops") as partial:
+    with finished_folder(out_dir) as partial:
         for number, split in enumerate(SPLITS):
             source = digits_dir / f"{split}2017"
             for crops in _cut_split(

@@ -2,26 +2,36 @@
 
 It needs no download, trains to a useful mAP within minutes on a laptop, and is a real
 detection task: small and large objects, occlusion, unknown handwriting and unknown
-backgrounds at validation. What a picture holds is decided in ``digit_scenes``.
+backgrounds at validation. What a picture holds is decided in ``scenes``.
 """
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+from ghostnet_runtime.atomic_writing import finished_folder
 from pycocotools import mask as coco_mask
 
 from ...errors import DataError, OptionError
-from .complete_folder import complete_folder
-from .scenes import SPLITS, Scene, compose_scene, handwriting, photo_regions
+from .scenes import (
+    SPLITS,
+    Scene,
+    bounding_box,
+    compose_scene,
+    handwriting,
+    photo_regions,
+)
 
 CLASSES = tuple(str(digit) for digit in range(10))
 # Part of what a folder must agree on to be reused: raise it when the pictures change.
 RECIPE_VERSION = 1
 MIN_IMAGE_SIZE = 64
+Drawn = TypeVar("Drawn")
 
 
 def make_digits_dataset(
@@ -56,8 +66,9 @@ def make_digits_dataset(
         The dataset's folder.
 
     Raises:
-        OptionError: A count or the size is too small, or the seed is negative.
-        DataError: The folder holds something else, or cannot be written.
+        OptionError: A count or the size is too small, or the seed is negative, or the
+            folder cannot be written.
+        DataError: The folder holds something else.
     """
     for name, value, least in (
         ("num_train", num_train, 1),
@@ -81,7 +92,7 @@ def make_digits_dataset(
         return out_dir
 
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
-    with complete_folder(out_dir, "The digits dataset") as partial:
+    with finished_folder(out_dir) as partial:
         first_image_id = 1
         for split in SPLITS:
             _write_split(
@@ -144,28 +155,33 @@ def _write_split(
     image_dir = folder / f"{split}2017"
     image_dir.mkdir()
     regions, writing = photo_regions(split), handwriting(split)
-    images, annotations = [], []
-    for index in range(count):
+
+    def draw(index: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         rng = np.random.default_rng([parameters["seed"], SPLITS.index(split), index])
         scene = compose_scene(rng, parameters["image_size"], regions, writing)
         image_id = first_image_id + index
         file_name = f"{image_id:012d}.jpg"
         _write_jpeg(image_dir / file_name, scene.image)
-        images.append(
-            dict(
-                id=image_id,
-                file_name=file_name,
-                width=scene.image.shape[1],
-                height=scene.image.shape[0],
-                photo=scene.photo,
-                photo_box=list(scene.photo_box),
-            )
+        image = dict(
+            id=image_id,
+            file_name=file_name,
+            width=scene.image.shape[1],
+            height=scene.image.shape[0],
+            photo=scene.photo,
+            photo_box=list(scene.photo_box),
         )
+        return image, _annotations_of(scene, image_id)
+
+    images, annotations = [], []
+    for image, found in _on_all_cores(draw, count):
+        images.append(image)
         # Ids start at 1: pycocotools takes annotation id 0 for "no match".
-        annotations += _annotations_of(scene, image_id, len(annotations) + 1)
+        annotations += [
+            dict(id=number, **annotation)
+            for number, annotation in enumerate(found, len(annotations) + 1)
+        ]
         if progress is not None:
-            total = parameters["num_train"] + parameters["num_val"]
-            progress(image_id, total)
+            progress(image["id"], parameters["num_train"] + parameters["num_val"])
     content = dict(
         info=dict(
             description="Handwritten digits on photographs (ghostnet_mm)",
@@ -185,24 +201,31 @@ def _write_split(
     annotation_file.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _annotations_of(scene: Scene, image_id: int, first_id: int) -> list[dict]:
+def _on_all_cores(draw: Callable[[int], Drawn], count: int) -> Iterator[Drawn]:
+    """Yield ``draw(0)``, ``draw(1)``, ... in this order, drawn by a thread per core.
+
+    NumPy and OpenCV let other threads run while they compute.
+    """
+    threads_before = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # those of OpenCV would wait for each other
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield from pool.map(draw, range(count))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads_before)
+
+
+def _annotations_of(scene: Scene, image_id: int) -> list[dict[str, Any]]:
     annotations = []
-    for offset, digit in enumerate(scene.digits):
-        rows, columns = np.nonzero(digit.mask)
-        left, top = int(columns.min()), int(rows.min())
+    for digit in scene.digits:
         encoded = coco_mask.encode(np.asfortranarray(digit.mask, dtype=np.uint8))
         annotations.append(
             dict(
-                id=first_id + offset,
                 image_id=image_id,
                 category_id=digit.label + 1,
-                bbox=[
-                    left,
-                    top,
-                    int(columns.max()) + 1 - left,
-                    int(rows.max()) + 1 - top,
-                ],
-                area=int(digit.mask.sum()),
+                bbox=list(bounding_box(digit.mask)),
+                area=int(np.count_nonzero(digit.mask)),
                 iscrowd=0,
                 segmentation=dict(
                     size=[int(side) for side in encoded["size"]],

@@ -8,14 +8,15 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ...evaluation.classification_table import accuracy_table
 from ...evaluation.coco_table import (
     class_table,
     overall_table,
     summary,
     take_class_scores,
 )
-from ...evaluation.other_tables import accuracy_table, iou_table
 from ...evaluation.panoptic_table import panoptic_table
+from ...evaluation.segmentation_table import iou_table
 
 
 @HOOKS.register_module()

@@ -5,19 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-from ghostnet_runtime.atomic_writing import finished_file
+from ghostnet_runtime.picture_reading import read_picture
+from ghostnet_runtime.picture_writing import write_picture
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ...configuration.console import tell
 from ...errors import DataError, OptionError
-from ...evaluation.shown_objects import draw_shown, shown_in
+from ...evaluation.predictions import found_in
 
 
 @HOOKS.register_module()
 class SavePictures(Hook):
     """Saves every test picture, annotated, under its own name.
+
+    A picture that cannot be drawn or written does not stop the test; how many they are
+    is told at its end.
 
     Args:
         folder: Where to; made when the first picture is written.
@@ -29,6 +33,7 @@ class SavePictures(Hook):
     def __init__(self, folder: str, threshold: float = 0.3):
         self.folder = Path(folder)
         self.threshold = threshold
+        self._failed: list[str] = []
 
     def after_test_iter(
         self,
@@ -46,12 +51,17 @@ class SavePictures(Hook):
                     f"--show-dir {self.folder} is the folder of the pictures "
                     "themselves; name another."
                 )
-            pixels = cv2.imread(sample.img_path)
-            if pixels is None:
-                raise DataError(
-                    f"The image {sample.img_path} cannot be read any more; put it "
-                    f"back, or leave --show-dir out."
-                )
-            drawn = draw_shown(pixels, shown_in(sample), classes, self.threshold)
-            with finished_file(target) as scratch:
-                cv2.imwrite(str(scratch), drawn)
+            try:
+                found = found_in(sample, classes).above(self.threshold)
+                pixels, _ = read_picture(Path(sample.img_path))
+                write_picture(target, found.plot(pixels))
+            except (DataError, OSError) as error:
+                self._failed.append(str(error))
+
+    def after_test(self, runner: Runner) -> None:
+        """Tell which pictures are missing."""
+        if self._failed:
+            tell(
+                f"--show-dir {self.folder} lacks {len(self._failed)} pictures; the "
+                f"first: {self._failed[0]}"
+            )

@@ -6,23 +6,22 @@ import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ghostnet_runtime.picture_results import write_image, write_results
-from ghostnet_runtime.picture_sources import Picture
+from ghostnet_runtime import Detections
+from ghostnet_runtime.picture_results import Finding
+from ghostnet_runtime.picture_writing import write_picture
 from mmcv.transforms import Compose
 from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from torch import nn
 
 from ...configuration import Options, apply_options
 from ...configuration.model.task_scopes import OPTIONAL_SCOPES, scope_of
 from ...errors import OptionError
 from ...evaluation.panoptic_map import coco_png
-from ...evaluation.shown_objects import Boxes, PanopticMap, draw_shown, shown_in
-from .detection_json import picture_entry
+from ...evaluation.predictions import PanopticMap, found_in
 from .stored_model import (
     class_descriptions,
     class_names,
@@ -30,9 +29,12 @@ from .stored_model import (
     steps_without_labels,
 )
 
+if TYPE_CHECKING:
+    from mmdet.models import BaseDetector
+
 
 @dataclass(frozen=True)
-class Detector:
+class TrainedDetector:
     """A detector ready for pictures.
 
     Attributes:
@@ -41,22 +43,22 @@ class Detector:
         pipeline: Turns ``dict(img=..., img_id=...)`` into the model's inputs.
     """
 
-    model: nn.Module
+    model: BaseDetector
     class_names: tuple[str, ...]
     pipeline: Compose
 
-    def detect(self, pixels: np.ndarray) -> Boxes | PanopticMap:
+    def detect(self, pixels: np.ndarray) -> Detections | PanopticMap:
         """Detect on one picture.
 
         Args:
             pixels: (H, W, 3) uint8 BGR.
 
         Returns:
-            Boxes, best first, with masks where the model has them; from a panoptic
+            Objects, best first, with masks where the model has them; from a panoptic
             model its map.
         """
         sample = inference_detector(self.model, pixels, test_pipeline=self.pipeline)
-        return shown_in(sample)
+        return found_in(sample, self.class_names)
 
 
 def load_detector(
@@ -65,7 +67,7 @@ def load_detector(
     options: Options | None = None,
     device: str | None = None,
     training: bool = False,
-) -> Detector:
+) -> TrainedDetector:
     """Load a detector from a checkpoint of ``tools/train.py``.
 
     Args:
@@ -92,7 +94,7 @@ def load_detector(
     model = MODELS.build(copy.deepcopy(cfg.model))
     stored.load_into(model, device)
     model.cfg = cfg
-    return Detector(model, names, picture_pipeline(cfg))
+    return TrainedDetector(model, names, picture_pipeline(cfg))
 
 
 def picture_pipeline(cfg: Config) -> Compose:
@@ -105,53 +107,20 @@ def picture_pipeline(cfg: Config) -> Compose:
     return Compose(steps)
 
 
-def detect_all(
-    detector: Detector,
-    source: str,
-    out_dir: str | os.PathLike,
-    score_threshold: float = 0.3,
-    max_frames: int | None = None,
-    panoptic_png: bool = False,
-) -> Path:
-    """Detect on a source, and write annotated pictures or a video, and one JSON file.
+def write_panoptic_png(found: Finding, target: Path) -> None:
+    """Write a panoptic map in COCO's format beside its picture, for `detect_all`.
 
     Args:
-        detector: The detector.
-        source: An image, a folder, a video file, or a camera's index.
-        out_dir: Where to write; see `write_results`.
-        score_threshold: Detections with a lower score are left out.
-        max_frames: Stop after so many pictures.
-        panoptic_png: Also write each panoptic map in COCO's format, as
-            ``street.jpg.panoptic.png`` or ``frame_000000.panoptic.png``.
-
-    Returns:
-        The JSON file: a list with an entry of `picture_entry` for each picture.
+        found: What was found in the picture.
+        target: The picture; ``.panoptic.png`` is added to its name.
 
     Raises:
-        OptionError: ``panoptic_png`` was asked of a model without a panoptic map.
-        DataError: The source, or one of its pictures, cannot be read.
+        OptionError: The model has no panoptic map.
     """
-    names = detector.class_names
-
-    def detect(picture: Picture, folder: Path) -> tuple[dict[str, Any], np.ndarray]:
-        found = detector.detect(picture.pixels)
-        if panoptic_png:
-            _write_panoptic_png(folder, picture, found, len(names))
-        drawn = draw_shown(picture.pixels, found, names, score_threshold)
-        return picture_entry(picture, found, names, score_threshold), drawn
-
-    return write_results(detect, source, out_dir, max_frames)
-
-
-def _write_panoptic_png(
-    folder: Path, picture: Picture, found: Boxes | PanopticMap, num_classes: int
-) -> None:
     if not isinstance(found, PanopticMap):
         raise OptionError(
             "--panoptic-png needs a panoptic model, and this one finds objects only; "
             "their masks are in the JSON file."
         )
-    is_frame = isinstance(picture.name, int)
-    name = f"frame_{picture.name:06d}" if is_frame else str(picture.name)
-    target = folder / f"{name}.panoptic.png"
-    write_image(target, coco_png(found.ids, num_classes))
+    path = target.with_name(f"{target.name}.panoptic.png")
+    write_picture(path, coco_png(found.ids, len(found.names)))

@@ -38,7 +38,7 @@ def read_tested_weights(
 
         weights = read_weights(source)
         if is_published_classifier(weights):
-            return classifier_weights(model.backbone, weights), True
+            return classifier_weights(model.get_submodule("backbone"), weights), True
     elif str(source).startswith(TIMM_SCHEME):
         raise OptionError(
             f"{source} holds a classifier; give a checkpoint written by tools/train.py."

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import copy
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import torch
-from ghostnet_runtime.atomic_writing import finished_folder, refuse_overwriting
+from ghostnet_runtime.atomic_writing import check_folder
 from ghostnet_runtime.drawing import class_color
-from ghostnet_runtime.picture_sources import open_source
-from ghostnet_runtime.status_line import StatusLine
+from ghostnet_runtime.picture_loop import LoopReport, for_each_picture
+from ghostnet_runtime.picture_sources import Picture, open_source, refuse_overwriting
+from ghostnet_runtime.picture_writing import write_picture
 from mmcv.transforms import Compose
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, TRANSFORMS
-from torch import nn
 
 from ...configuration import Options, apply_options
 from ...configuration.console import tell
@@ -34,6 +32,9 @@ from .stored_model import (
     steps_without_labels,
 )
 
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
 
 @dataclass(frozen=True)
 class Segmentor:
@@ -46,7 +47,7 @@ class Segmentor:
         pipeline: Turns ``dict(img=...)`` and the sizes into the model's inputs.
     """
 
-    model: nn.Module
+    model: BaseSegmentor
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     pipeline: Compose
@@ -102,60 +103,67 @@ def load_segmentor(
 
 
 def segment_all(
-    segmentor: Segmentor, source: str, out_dir: str | os.PathLike
-) -> list[Path]:
+    segmentor: Segmentor, source: str, out_dir: str | os.PathLike[str]
+) -> LoopReport:
     """Segment an image or a folder, and write a tinted picture and a label map of each.
 
     ``NAME.png`` is the picture with the legend, ``NAME.labels.png`` has the label of
-    each pixel as its grey value. The files appear in ``out_dir`` when everything is
-    done; nothing is left behind by an error.
+    each pixel as its grey value. They are written as they are made.
 
     Returns:
-        The tinted pictures.
+        How many pictures were done, and which could not be read.
 
     Raises:
-        DataError: The source, or one of its pictures, cannot be read.
-        OptionError: The source is a video, or ``out_dir`` the pictures' own folder.
+        DataError: The source cannot be read, or not one of its pictures.
+        OptionError: The source is a video, or ``out_dir`` the pictures' own folder, or
+            it cannot be written.
+        KeyboardInterrupt: By Ctrl-C, or when asked to end.
     """
     pictures = open_source(source)
     if pictures.is_video:
         raise OptionError(
             f"{source} is a video; tools/segment.py takes an image or a folder."
         )
-    out_dir = Path(out_dir).expanduser()
-    refuse_overwriting(out_dir, pictures.root)
-    written, started, line = [], time.monotonic(), StatusLine()
-    with finished_folder(out_dir) as folder:
-        for picture in pictures:
-            labels = segmentor.segment(picture.pixels)
-            drawn = draw_semantic(
-                picture.pixels, labels, segmentor.class_names, segmentor.palette
-            )
-            # The suffix stays: a.jpg and a.png of one folder are two pictures.
-            target = folder / f"{picture.name}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(target), drawn)
-            depth = np.uint8 if len(segmentor.class_names) <= 256 else np.uint16
-            labels_file = target.with_suffix(".labels.png")
-            cv2.imwrite(str(labels_file), labels.astype(depth))
-            written.append(out_dir / target.relative_to(folder))
-            if line.is_due():
-                line.show(f"{len(written)}/{pictures.total} images")
-    line.clear()
-    rate = len(written) / max(time.monotonic() - started, 1e-9)
+    folder = Path(out_dir).expanduser()
+    check_folder(folder)
+    refuse_overwriting(folder, pictures)
+    depth = np.uint8 if len(segmentor.class_names) <= 256 else np.uint16
+
+    def work(picture: Picture) -> bool:
+        labels = segmentor.segment(picture.pixels)
+        drawn = draw_semantic(
+            picture.pixels, labels, segmentor.class_names, segmentor.palette
+        )
+        # The suffix stays: a.jpg and a.png of one folder are two pictures.
+        write_picture(folder / f"{picture.file_name}.png", drawn)
+        labels_file = folder / f"{picture.file_name}.labels.png"
+        write_picture(labels_file, labels.astype(depth))
+        return True
+
+    try:
+        report = for_each_picture(pictures, work)
+    except OSError as error:
+        raise OptionError(
+            f"The output {folder} cannot be written ({error.strerror or error}); what "
+            f"was done until then is there."
+        ) from error
     tell(
-        f"{len(written)} pictures, {rate:.1f} images/s (reading and drawing included): "
-        f"{out_dir}"
+        f"{report.done} pictures, {report.rate:.1f} images/s (reading and drawing "
+        f"included): {folder}"
     )
-    return written
+    if report.interruption is not None:
+        raise report.interruption
+    return report
 
 
 def _palette(
     names: Sequence[str], descriptions: Sequence[Mapping[str, Any]]
 ) -> tuple[tuple[int, int, int], ...]:
     """Take the colors that fit the names, or else make some."""
-    palettes = (one.get("palette") for one in descriptions)
-    palette = next((one for one in palettes if one and len(one) == len(names)), None)
-    if palette is None:
+    for description in descriptions:
+        palette = description.get("palette")
+        if palette and len(palette) == len(names):
+            break
+    else:
         palette = [class_color(label)[::-1] for label in range(len(names))]
-    return tuple(tuple(int(c) for c in color) for color in palette)
+    return tuple((int(red), int(green), int(blue)) for red, green, blue in palette)

@@ -76,7 +76,7 @@ def read_stored_model(
     """
     weights, meta = read_detector_weights(checkpoint)
     if config is not None:
-        return StoredModel(checkpoint, weights, meta, read_config(config))
+        return StoredModel(checkpoint, weights, meta, read_config(os.fspath(config)))
     text = meta.get("cfg")
     if not isinstance(text, str):
         raise CheckpointError(
@@ -108,7 +108,7 @@ def class_descriptions(stored: StoredModel) -> list[Mapping[str, Any]]:
         dataset.get("metainfo") or {},
         getattr(kind, "METAINFO", None) or {},
     ]
-    if not any(one.get("classes") for one in sources):
+    if not any(source.get("classes") for source in sources):
         raise OptionError(
             "Neither the checkpoint nor the config names the classes; set "
             "test_dataloader.dataset.metainfo.classes."
@@ -118,7 +118,7 @@ def class_descriptions(stored: StoredModel) -> list[Mapping[str, Any]]:
 
 def class_names(descriptions: list[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names by label of the first description that has them."""
-    names = next(one["classes"] for one in descriptions if one.get("classes"))
+    names = next(entry["classes"] for entry in descriptions if entry.get("classes"))
     return (names,) if isinstance(names, str) else tuple(names)
 
 

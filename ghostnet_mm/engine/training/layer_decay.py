@@ -63,12 +63,13 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f"optim_wrapper.paramwise_cfg.decay_rate={rate!r} is not "
                 f"possible: give a number above 0 and up to 1, such as 0.8."
             )
-        self.decay_rate = float(rate)
+        self.decay_rate = rate
         if self.base_lr is None:
             raise OptionError(
                 "Layer-wise decay needs optim_wrapper.optimizer.lr: the learning rate "
                 "of neck and heads."
             )
+        self.highest_rate: float = self.base_lr
 
     def add_params(
         self,
@@ -85,7 +86,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             prefix: The name of the part; empty for the detector.
             **kwargs: What mmengine's constructor passes on to itself.
         """
-        if not any(p.requires_grad for p in module.parameters()):
+        if not any(parameter.requires_grad for parameter in module.parameters()):
             return  # mmengine warns of every single frozen parameter
         if prefix:
             super().add_params(params, module, prefix, **kwargs)
@@ -97,8 +98,6 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f"{type(backbone).__name__}; take it out, or use paramwise_cfg."
                 f"custom_keys."
             )
-        # Refused at the start, where there is none.
-        base_rate = float(self.base_lr or 0.0)
         distances = layer_distances(backbone)
         single: list[dict[str, Any]] = []
         super().add_params(single, module, prefix, **kwargs)
@@ -106,7 +105,7 @@ class GhostLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for group in single:
             (parameter,) = group.pop("params")
             factor = self.decay_rate ** distances.get(parameter, 0)
-            group["lr"] = group.get("lr", base_rate) * factor
+            group["lr"] = group.get("lr", self.highest_rate) * factor
             # One group per parameter would take fused optimizers their advantage.
             key = tuple(sorted(group.items()))
             merged.setdefault(key, dict(group, params=[]))["params"].append(parameter)

@@ -34,9 +34,8 @@ class ChannelsLast(Hook):
         """Convert the model, and what a resumed optimizer remembers."""
         detector = _detector(runner)
         detector.to(memory_format=torch.channels_last)
-        detector.get_submodule("backbone").register_forward_pre_hook(
-            _images_to_channels_last
-        )
+        backbone = detector.get_submodule("backbone")
+        backbone.register_forward_pre_hook(_images_to_channels_last)
         _state_like_parameters(runner.optim_wrapper.optimizer)
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
+from ghostnet_runtime import Detections
+from ghostnet_runtime.picture_reading import read_picture
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 
 from ...errors import DataError, OptionError
-from ...evaluation.shown_objects import Boxes
-from ...evaluation.without_prints import without_prints
+from ...evaluation.without_prints import without_messages, without_prints
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,7 @@ class LabelledPictures:
             DataError: A picture cannot be read.
         """
         for path in self.paths:
-            yield read_picture(path)
-
-
-def read_picture(path: str) -> np.ndarray:
-    """Read a picture as (H, W, 3) uint8 BGR, as mmdet's pipelines do.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise DataError(f"The image {path} cannot be read; replace or remove it.")
-    return pixels
+            yield read_picture(Path(path))[0]
 
 
 def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures:
@@ -90,8 +77,8 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
         )
     infos = [dataset.get_data_info(index) for index in range(count)]
     return LabelledPictures(
-        tuple(one["img_path"] for one in infos),
-        tuple(one["img_id"] for one in infos),
+        tuple(info["img_path"] for info in infos),
+        tuple(info["img_id"] for info in infos),
         copy.deepcopy(dict(coco[0])),
         tuple(dataset.metainfo["classes"]),
     )
@@ -99,7 +86,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
 
 def coco_scores(
     pictures: LabelledPictures,
-    detect: Callable[[np.ndarray], Boxes],
+    detect: Callable[[np.ndarray], Detections],
     after_each: Callable[[int], object] = lambda done: None,
 ) -> dict[str, float]:
     """Run a detector over labelled pictures and compute COCO's scores.
@@ -122,31 +109,21 @@ def coco_scores(
     for done, (image_id, path) in enumerate(
         zip(pictures.image_ids, pictures.paths, strict=True), start=1
     ):
-        pixels = read_picture(path)
+        pixels, _ = read_picture(Path(path))
         metric.process(
             {}, [_as_mmdet_sample(detect(pixels), image_id, pixels.shape[:2])]
         )
         after_each(done)
-    scores = _evaluated(metric, len(pictures))
-    names = [f"{one}_mAP" for one in metric.metrics]
+    # mmdet and pycocotools print and log tables on the way.
+    with without_messages():
+        scores = metric.evaluate(len(pictures))
+    names = [f"{kind}_mAP" for kind in metric.metrics]
     plain = {key.rpartition("/")[2]: float(value) for key, value in scores.items()}
     return {**dict.fromkeys(names, 0.0), **plain}
 
 
-def _evaluated(metric: BaseMetric, count: int) -> dict[str, float]:
-    """Evaluate without the tables that mmdet and pycocotools print on the way."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        with without_prints():
-            return metric.evaluate(count)
-    finally:
-        logger.setLevel(level)
-
-
 def _as_mmdet_sample(
-    found: Boxes, image_id: int, shape: tuple[int, int]
+    found: Detections, image_id: int, shape: tuple[int, int]
 ) -> dict[str, Any]:
     instances = dict(
         bboxes=torch.as_tensor(found.boxes),

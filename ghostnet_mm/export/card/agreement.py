@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from ghostnet_runtime import Detections
+from torchvision.ops import box_iou
 
-from ...evaluation.shown_objects import Boxes
+SCORE_THRESHOLD = 0.05
+LEAST_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,14 @@ class Difference:
 
     largest: float
     mean: float
+
+    @classmethod
+    def of(cls, gaps: Sequence[np.ndarray]) -> Difference:
+        """Summarize gaps of any shapes; a NaN is not lost."""
+        flat = np.concatenate([np.zeros(0), *(gap.ravel() for gap in gaps)])
+        return (
+            cls(float(flat.max()), float(flat.mean())) if flat.size else cls(0.0, 0.0)
+        )
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,23 @@ class DetectionAgreement:
     unmatched: int
     box: Difference
     score: Difference
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which detections of a picture two models share; indices into theirs.
+
+    Attributes:
+        first: Of the first model those that the second has too, best first.
+        second: Their counterparts.
+        missing: Of the first those that the second lacks.
+        surplus: Of the second those that the first lacks.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    missing: np.ndarray
+    surplus: np.ndarray
 
 
 def output_differences(
@@ -61,22 +90,16 @@ def output_differences(
                 raise ValueError(
                     f"output {name} has shape {shape} instead of {mine[name].shape}"
                 )
-            gaps.append(
-                _gaps(mine[name], other[name], (relative_beyond or {}).get(name))
-            )
-        flat = np.concatenate([one.ravel() for one in gaps])
-        # A NaN on one side would otherwise hide.
-        differences[name] = Difference(
-            float(flat.max()) if flat.size else 0.0,
-            float(flat.mean()) if flat.size else 0.0,
-        )
+            beyond = (relative_beyond or {}).get(name)
+            gaps.append(_gaps(mine[name], other[name], beyond))
+        differences[name] = Difference.of(gaps)
     return differences
 
 
 def _gaps(
     mine: np.ndarray, other: np.ndarray, relative_beyond: float | None
 ) -> np.ndarray:
-    mine, other = np.float64(mine), np.float64(other)
+    mine, other = mine.astype(np.float64), other.astype(np.float64)
     # inf - inf and inf / inf are NaN, which is no small gap.
     with np.errstate(invalid="ignore"):
         gaps = np.abs(mine - other)
@@ -86,75 +109,65 @@ def _gaps(
 
 
 def detection_agreement(
-    expected: Sequence[Boxes],
-    actual: Sequence[Boxes],
-    score_threshold: float = 0.05,
-    least_overlap: float = 0.5,
+    expected: Sequence[Detections], actual: Sequence[Detections]
 ) -> DetectionAgreement:
-    """Pair the detections of two models, best score first.
-
-    A detection of the first is paired with the free one of the second that has the
-    same class and overlaps it most, if by at least ``least_overlap`` (IoU). Scores just
-    below the threshold count as a pair's other half, not as unmatched.
+    """Compare the final detections of two models on the same pictures, see `pair_up`.
 
     Args:
-        expected: Detections per picture.
-        actual: The other model's, for the same pictures.
-        score_threshold: Detections below it on both sides are left out.
-        least_overlap: IoU from which two boxes are the same object's.
+        expected: Detections per picture, best first.
+        actual: Those of the other model, for the same pictures.
     """
-    box_gaps, score_gaps, unmatched = [], [], 0
+    pairs = unmatched = 0
+    box_gaps, score_gaps = [], []
     for mine, other in zip(expected, actual, strict=True):
-        free = np.ones(len(other.boxes), dtype=bool)
-        for index in np.argsort(-mine.scores, kind="stable"):
-            if mine.scores[index] < score_threshold:
-                break
-            overlaps = _overlaps(mine.boxes[index], other.boxes)
-            overlaps[~free | (other.labels != mine.labels[index])] = -1
-            best = int(overlaps.argmax()) if len(overlaps) else -1
-            if best < 0 or overlaps[best] < least_overlap:
-                unmatched += 1
-                continue
-            free[best] = False
-            box_gaps.append(np.abs(mine.boxes[index] - other.boxes[best]))
-            score_gaps.append(abs(mine.scores[index] - other.scores[best]))
-        unmatched += _strays(other, free, mine, score_threshold, least_overlap)
+        pairing = pair_up(mine, other)
+        pairs += len(pairing.first)
+        unmatched += len(pairing.missing) + len(pairing.surplus)
+        box_gaps.append(np.abs(mine.boxes[pairing.first] - other.boxes[pairing.second]))
+        score_gaps.append(
+            np.abs(mine.scores[pairing.first] - other.scores[pairing.second])
+        )
     return DetectionAgreement(
-        len(score_gaps),
-        unmatched,
-        _summary(np.concatenate(box_gaps) if box_gaps else np.zeros(0)),
-        _summary(np.asarray(score_gaps)),
+        pairs, unmatched, Difference.of(box_gaps), Difference.of(score_gaps)
     )
 
 
-def _strays(
-    other: Boxes,
-    free: np.ndarray,
-    mine: Boxes,
-    score_threshold: float,
-    least_overlap: float,
-) -> int:
-    """Count the detections of ``other`` that have no counterpart at any score."""
-    weak = mine.scores < score_threshold
-    count = 0
-    for index in np.flatnonzero(free & (other.scores >= score_threshold)):
-        overlaps = _overlaps(other.boxes[index], mine.boxes)
-        same = weak & (mine.labels == other.labels[index])
-        count += not (same & (overlaps >= least_overlap)).any()
-    return count
+def pair_up(mine: Detections, other: Detections) -> Pairing:
+    """Find the counterparts of two models' detections in one picture.
+
+    A detection of the first is paired with the free one of the second that has the
+    same class and overlaps it most, by half at least, the best scores first. Those
+    whose score is below 0.05 on both sides are left out; one that merely crosses it is
+    not missing.
+    """
+    overlaps = _overlaps(mine, other)
+    free = np.ones(len(other), dtype=bool)
+    first, second, missing = [], [], []
+    for index in np.argsort(-mine.scores, kind="stable"):
+        if mine.scores[index] < SCORE_THRESHOLD:
+            break
+        left = np.where(free, overlaps[index], -1)
+        if left.max(initial=-1) < LEAST_OVERLAP:
+            missing.append(index)
+            continue
+        best = left.argmax()
+        free[best] = False
+        first.append(index)
+        second.append(best)
+    weak = overlaps[mine.scores < SCORE_THRESHOLD] >= LEAST_OVERLAP
+    surplus = free & (other.scores >= SCORE_THRESHOLD) & ~weak.any(axis=0)
+    return Pairing(
+        np.array(first, dtype=int),
+        np.array(second, dtype=int),
+        np.array(missing, dtype=int),
+        np.flatnonzero(surplus),
+    )
 
 
-def _summary(gaps: np.ndarray) -> Difference:
-    if not gaps.size:
-        return Difference(0.0, 0.0)
-    return Difference(float(gaps.max()), float(gaps.mean()))
-
-
-def _overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return the IoU of one box with (N, 4) others."""
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[2:], boxes[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    union = areas + np.prod(box[2:] - box[:2]) - shared
-    return shared / np.maximum(union, 1e-9)
+def _overlaps(mine: Detections, other: Detections) -> np.ndarray:
+    """Return the IoU (N, M) of boxes, 0 between classes."""
+    corners = (np.ascontiguousarray(found.boxes, np.float64) for found in (mine, other))
+    overlaps: np.ndarray = box_iou(*map(torch.from_numpy, corners)).numpy()
+    same_class: np.ndarray = mine.labels[:, None] == other.labels
+    # Two boxes without area have no IoU.
+    return np.where(same_class, np.nan_to_num(overlaps), 0)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
+from ...reporting.records import Record
 from ..concat_free_choice import ConcatFreeChoice
 from .agreement import DetectionAgreement, Difference
 from .first_divergence import Divergence
 
-CARD_FORMAT = "ghostnet_mm.deploy_card/1"
 MAIN_METRICS = ("bbox_mAP", "segm_mAP")
 
 
@@ -81,11 +79,30 @@ class Tolerances:
 
 
 @dataclass(frozen=True)
-class DeployCard:
+class ExportedModel:
+    """What all formats were made of.
+
+    Attributes:
+        name: Of the files.
+        config: Name of its config file; ``None`` for one made in Python.
+        classes: How many.
+        input: Height and width, such as ``320x320`` or ``anyxany``.
+        parameters: In the deploy form.
+    """
+
+    name: str
+    config: str | None
+    classes: int
+    input: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class DeployCard(Record):
     """All formats of one detector.
 
     Attributes:
-        model: Name, config, checkpoint, input size and the like.
+        model: What they were made of.
         machine: Processor, threads and library versions.
         pictures: How many real pictures the differences were taken on.
         scored_pictures: How many the COCO scores were.
@@ -99,8 +116,10 @@ class DeployCard:
         concat_free: Which blocks they hold without concatenation; ``None`` for none.
     """
 
-    model: Mapping[str, Any]
-    machine: Mapping[str, Any]
+    KIND: ClassVar = ("deploy card", "pass one that tools/export.py wrote")
+
+    model: ExportedModel
+    machine: Mapping[str, str | int]
     pictures: int
     scored_pictures: int
     pytorch: Mapping[str, float]
@@ -110,20 +129,16 @@ class DeployCard:
     pytorch_network: Latency | None = None
     pytorch_end_to_end: Latency | None = None
     concat_free: ConcatFreeChoice | None = None
-    format: str = field(default=CARD_FORMAT)
+    format: Literal["ghostnet_mm.deploy_card/1"] = "ghostnet_mm.deploy_card/1"
 
     @property
     def failures(self) -> list[str]:
         """Every tolerance that was not kept, with the format's name."""
         return [
-            f"{one.name}: {sentence}"
-            for one in self.formats
-            for sentence in one.failures
+            f"{exported.name}: {sentence}"
+            for exported in self.formats
+            for sentence in exported.failures
         ]
-
-    def write_json(self, path: Path) -> None:
-        """Write the card as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
 def broken_tolerances(

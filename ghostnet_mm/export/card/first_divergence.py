@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..graph.exportable_graph import ExportableGraph
+
 # Every probe is an output that the exporter must keep: more of them take long.
 MOST_PROBES = 40
 
@@ -29,7 +31,7 @@ class Divergence:
     largest: float
 
 
-class ProbedGraph(nn.Module):
+class ProbedGraph(ExportableGraph):
     """A network that returns the outputs of some of its modules.
 
     Args:
@@ -42,17 +44,13 @@ class ProbedGraph(nn.Module):
         super().__init__()
         self.source = graph
         self.names = tuple(names)
-
-    @property
-    def fixed_size(self) -> tuple[int, int] | None:
-        """The size that the network computes constants for."""
-        return getattr(self.source, "fixed_size", None)
+        self.output_names = tuple(output_names(names))
 
     def fix_size(self, size: tuple[int, int] | None) -> ProbedGraph:
         """Pass the size on to the network, where it asks for one."""
-        if hasattr(self.source, "fix_size"):
+        if isinstance(self.source, ExportableGraph):
             self.source.fix_size(size)
-        return self
+        return super().fix_size(size)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return one tensor for each name."""
@@ -65,7 +63,7 @@ class ProbedGraph(nn.Module):
 def first_divergence(
     graph: nn.Module,
     image: Tensor,
-    run_exported: Callable[[nn.Module, Sequence[str]], Mapping[str, np.ndarray]],
+    run_exported: Callable[[ProbedGraph, Sequence[str]], Mapping[str, np.ndarray]],
     tolerance: float = 1e-3,
 ) -> Divergence | None:
     """Find the first layer whose exported output differs, in two to three exports.
@@ -141,7 +139,7 @@ def _relative_gap(expected: np.ndarray, actual: np.ndarray) -> float:
     if expected.shape != actual.shape:
         # ncnn has no batch dimension.
         actual = actual.reshape(expected.shape)
-    expected, actual = np.float64(expected), np.float64(actual)
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):  # inf - inf
         gaps = np.where(same, 0, np.abs(expected - actual))

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from ghostnet_runtime import Detections
+from ghostnet_runtime.status_line import StatusLine
+from mmdet.structures import DetDataSample
 
-from ...engine.inference.detection import Detector
-from ...evaluation.shown_objects import Boxes
+from ...engine.inference.detection import TrainedDetector
 from ...measuring.latency import Timing, alternating_times
 from ..exported_detector import ExportedDetector
 from ..graph.detection_graph import DetectionGraph
 from .accuracy import LabelledPictures, coco_scores
-from .agreement import (
-    DetectionAgreement,
-    Difference,
-    detection_agreement,
-    output_differences,
-)
+from .agreement import Difference, output_differences
 from .deploy_card import Latency
 
 # Threads of the runtime before may still be spinning.
@@ -28,12 +25,12 @@ SETTLING_CALLS = 3
 PYTORCH, PYTORCH_PADDED = "pytorch", "pytorch, padded"
 
 Size = tuple[int, int] | None
+Detect = Callable[[np.ndarray], Detections]
 
 
 def fixed_size(exported: ExportedDetector) -> Size:
     """Return height and width of a file's input; ``None`` for any."""
-    entry = exported.model.description["input"]
-    return None if entry["height"] is None else (entry["height"], entry["width"])
+    return exported.model.description.input.size
 
 
 def raw_differences(
@@ -58,20 +55,22 @@ def raw_differences(
         whose rows may swap.
     """
     compared = {
-        name: one for name, one in exported.items() if _has_raw_outputs(graph, one)
+        name: file for name, file in exported.items() if _has_raw_outputs(graph, file)
     }
     parts: dict[str, list[dict[str, Difference]]] = {name: [] for name in compared}
     sizes: dict[str, list[int]] = {name: [] for name in compared}
     for pixels in pictures:
         # Only of one picture at a time: those of a large input take a gigabyte.
         expected: dict[tuple[int, ...], dict[str, np.ndarray]] = {}
-        for name, one in compared.items():
-            image = one.network_input(pixels)
+        for name, file in compared.items():
+            image = file.network_input(pixels)
             if image.shape not in expected:
                 expected[image.shape] = _outputs(graph, image)
             mine = expected[image.shape]
             side = max(image.shape[-2:])
-            found = output_differences([mine], [one.model.run(image)], dict(boxes=side))
+            found = output_differences(
+                [mine], [file.model.run(image)], dict(boxes=side)
+            )
             parts[name].append(found)
             sizes[name].append(image.size)
     return {name: _joined(parts[name], sizes[name]) for name in compared}
@@ -80,8 +79,8 @@ def raw_differences(
 def _has_raw_outputs(graph: DetectionGraph, exported: ExportedDetector) -> bool:
     description = exported.model.description
     return (
-        description["outputs"]["form"] == "candidates"
-        and description["input"]["form"] == "tensor"
+        description.outputs.form == "candidates"
+        and description.input.form == "tensor"
         and not graph.takes_image_sizes
     )
 
@@ -89,7 +88,7 @@ def _has_raw_outputs(graph: DetectionGraph, exported: ExportedDetector) -> bool:
 def _outputs(graph: DetectionGraph, image: np.ndarray) -> dict[str, np.ndarray]:
     with torch.no_grad():
         outputs = graph(torch.from_numpy(image))
-    return {name: one.numpy() for name, one in outputs.items()}
+    return {name: output.numpy() for name, output in outputs.items()}
 
 
 def _joined(
@@ -99,59 +98,39 @@ def _joined(
     return {
         name: Difference(
             # Of numpy: NaN must not get lost.
-            float(np.max([one[name].largest for one in parts])),
-            float(np.average([one[name].mean for one in parts], weights=sizes)),
+            float(np.max([part[name].largest for part in parts])),
+            float(np.average([part[name].mean for part in parts], weights=sizes)),
         )
         for name in parts[0]
     }
 
 
-def agreements_with_mmdet(
-    references: Mapping[Size, Detector],
-    exported: Mapping[str, ExportedDetector],
-    pictures: Sequence[np.ndarray],
-) -> dict[str, DetectionAgreement]:
-    """Compare final detections with mmdet's on the same pictures, by file.
-
-    Args:
-        references: mmdet's detector for each `fixed_size` of the files.
-        exported: Files by name.
-        pictures: (H, W, 3) uint8 BGR.
-    """
-    expected: dict[Size, list[Boxes]] = {
-        size: [one.detect(pixels) for pixels in pictures]
-        for size, one in references.items()
-    }
-    return {
-        name: detection_agreement(
-            expected[fixed_size(one)], [one.detect(pixels) for pixels in pictures]
-        )
-        for name, one in exported.items()
-    }
-
-
 def scores_of_all(
-    detectors: Mapping[str, Callable[[np.ndarray], Boxes]],
-    pictures: LabelledPictures,
-    after_each: Callable[[str, int], object],
+    detectors: Mapping[str, Detect], pictures: LabelledPictures
 ) -> dict[str, dict[str, float]]:
-    """Compute COCO's scores of several detectors.
+    """Compute COCO's scores of several detectors, and show how far it is.
 
     Args:
         detectors: Functions of a (H, W, 3) uint8 BGR picture, by name.
         pictures: Labelled pictures.
-        after_each: Called with the name and the number of pictures done.
     """
-    return {
-        name: coco_scores(
-            pictures, detect, lambda done, name=name: after_each(name, done)
-        )
-        for name, detect in detectors.items()
-    }
+    line, total = StatusLine(), len(pictures)
+
+    def show(name: str, done: int) -> None:
+        if line.is_due() or done == total:
+            line.show(f"COCO scores, {name}: {done}/{total} pictures")
+
+    try:
+        return {
+            name: coco_scores(pictures, detect, partial(show, name))
+            for name, detect in detectors.items()
+        }
+    finally:
+        line.clear()
 
 
 def latencies(
-    detector: Detector,
+    detector: TrainedDetector,
     exported: Mapping[str, ExportedDetector],
     picture: np.ndarray,
     rounds: int,
@@ -168,36 +147,38 @@ def latencies(
         Latencies of the bare network and from picture to boxes, by name; ``pytorch``
         is mmdet's eager model.
     """
-    whole: dict[str, Callable[[], Any]] = {PYTORCH: lambda: detector.detect(picture)}
-    bare: dict[str, Callable[[], Any]] = {}
-    for name, one in exported.items():
-        image = one.network_input(picture)
-        bare[name] = lambda one=one, image=image: one.model.run(image)
-        whole[name] = lambda one=one: one.detect(picture)
-        if PYTORCH not in bare and one.model.description["input"]["form"] == "tensor":
-            tensor = torch.from_numpy(image)
-            bare[PYTORCH] = lambda tensor=tensor: _eager(detector, tensor)
+    whole: dict[str, Callable[[], object]] = {
+        PYTORCH: partial(detector.detect, picture)
+    }
+    bare: dict[str, Callable[[], object]] = {}
+    for name, file in exported.items():
+        image = file.network_input(picture)
+        bare[name] = partial(file.model.run, image)
+        whole[name] = partial(file.detect, picture)
+        if PYTORCH not in bare and file.model.description.input.form == "tensor":
+            bare[PYTORCH] = partial(_eager, detector, torch.from_numpy(image))
     return _timed(bare, rounds), _timed(whole, rounds)
 
 
 def megabytes(files: Sequence[Path]) -> float:
     """Return the size of a model's files in 10^6 bytes."""
-    return sum(one.stat().st_size for one in files) / 1e6
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
-def _eager(detector: Detector, image: torch.Tensor) -> object:
+def _eager(detector: TrainedDetector, image: torch.Tensor) -> object:
     """Run backbone, neck and head of the model as it was trained."""
-    from mmdet.structures import DetDataSample
-
     size = tuple(image.shape[-2:])
     sample = DetDataSample(metainfo=dict(img_shape=size, batch_input_shape=size))
     with torch.no_grad():
         return detector.model(image, [sample], mode="tensor")
 
 
-def _timed(passes: Mapping[str, Callable], rounds: int) -> dict[str, Latency]:
+def _timed(
+    passes: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, Latency]:
     times = alternating_times(passes, rounds, settling=SETTLING_CALLS)
+    timings = {name: Timing(tuple(each)) for name, each in times.items()}
     return {
-        name: Latency(Timing(tuple(each)).median, Timing(tuple(each)).p90, len(each))
-        for name, each in times.items()
+        name: Latency(timing.median, timing.p90, rounds)
+        for name, timing in timings.items()
     }

@@ -5,40 +5,51 @@ from __future__ import annotations
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from ghostnet_runtime.status_line import StatusLine
+from ghostnet_runtime import Detections
+from ghostnet_runtime.backends import open_model
+from ghostnet_runtime.description import Description
 
 from ...configuration.console import tell
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
+from ...errors import DataError
 from ...measuring.machine import describe_machine
+from ...reporting.pages import Section
 from ..concat_free_choice import ConcatFreeChoice
-from ..export_request import ExportRequest
 from ..exported_detector import ExportedDetector
-from ..exported_models import open_exported
-from ..formats.registry import ExportFormat
+from ..exported_models import OPENERS
+from ..formats.base import ExportFormat, ExportJob
 from ..graph.detection_graph import DetectionGraph
 from ..graph.resizing import mmdet_feeds_otherwise
 from ..model_files import model_files
-from .agreement import DetectionAgreement, Difference
-from .deploy_card import DeployCard, ExportedFormat, Latency, broken_tolerances
-from .first_divergence import Divergence, first_divergence
+from .agreement import DetectionAgreement, Difference, detection_agreement
+from .deploy_card import (
+    DeployCard,
+    ExportedFormat,
+    ExportedModel,
+    Latency,
+    broken_tolerances,
+)
+from .export_request import ExportRequest
+from .first_divergence import Divergence, ProbedGraph, first_divergence
 from .format_measuring import (
     PYTORCH,
     PYTORCH_PADDED,
-    agreements_with_mmdet,
+    Detect,
+    Size,
     fixed_size,
     latencies,
     megabytes,
     raw_differences,
     scores_of_all,
 )
-from .mmdet_reference import StableSorts, reference_detector
+from .mmdet_reference import StableSorts, objects_of, reference_detector
+from .sightings import look, photo_sections
 
 LIBRARIES = (
     "torch",
@@ -66,13 +77,34 @@ class WrittenExport:
         concat_free: Which blocks ``source`` has rewritten; ``None`` for none.
     """
 
-    detector: Detector
+    detector: TrainedDetector
     graph: DetectionGraph
     source: DetectionGraph
-    description: Mapping[str, Any]
+    description: Description
     formats: Mapping[str, ExportFormat]
     paths: Mapping[str, Path]
     concat_free: ConcatFreeChoice | None = None
+
+
+class _MeasuredFile(ExportedDetector):
+    """An exported file that finds nothing where it computes no numbers.
+
+    Attributes:
+        problem: What was wrong then, or empty.
+    """
+
+    def __init__(self, path: Path, threads: int | None, class_names: Sequence[str]):
+        super().__init__(path, threads)
+        self.class_names = class_names
+        self.problem = ""
+
+    def detect(self, pixels: np.ndarray) -> Detections:
+        try:
+            return super().detect(pixels)
+        except DataError as error:
+            # A card that says so is worth more than none.
+            self.problem = str(error).partition(":")[0]
+            return Detections.none(self.class_names)
 
 
 @dataclass(frozen=True)
@@ -81,33 +113,37 @@ class _Measurements:
 
     outputs: Mapping[str, Mapping[str, Difference]]
     detections: Mapping[str, DetectionAgreement]
+    photos: Sequence[Section]
     scores: Mapping[str, Mapping[str, float]]
     network: Mapping[str, Latency]
     end_to_end: Mapping[str, Latency]
 
 
-def measured_card(written: WrittenExport, request: ExportRequest) -> DeployCard:
+def measured_card(
+    written: WrittenExport, request: ExportRequest
+) -> tuple[DeployCard, Sequence[Section]]:
     """Run every file through its own runtime and write down how it does.
 
     Args:
         written: The files.
         request: How to prove them.
+
+    Returns:
+        The card, and what its page shows of the photos.
     """
     files = {
-        name: ExportedDetector(path, request.threads)
+        name: _MeasuredFile(path, request.threads, written.detector.class_names)
         for name, path in written.paths.items()
     }
     measured = _measurements(written, files, request)
     labelled, description = request.labelled, written.description
-    return DeployCard(
-        model=dict(
-            name=description["name"],
-            config=description["source"]["config"],
-            classes=len(description["classes"]),
-            input="x".join(
-                str(description["input"][side] or "any") for side in ("height", "width")
-            ),
-            parameters=sum(one.numel() for one in written.graph.parameters()),
+    card = DeployCard(
+        model=ExportedModel(
+            name=description.name,
+            config=description.source.config,
+            classes=len(description.classes),
+            input="x".join(map(str, description.input.size or ("any", "any"))),
+            parameters=sum(weights.numel() for weights in written.graph.parameters()),
         ),
         machine=dict(
             machine=describe_machine(),
@@ -117,65 +153,94 @@ def measured_card(written: WrittenExport, request: ExportRequest) -> DeployCard:
         ),
         pictures=len(request.pictures),
         scored_pictures=len(labelled) if labelled is not None else 0,
-        pytorch=dict(measured.scores.get(PYTORCH, {})),
-        pytorch_padded=dict(measured.scores.get(PYTORCH_PADDED, {})),
+        pytorch=measured.scores.get(PYTORCH, {}),
+        pytorch_padded=measured.scores.get(PYTORCH_PADDED, {}),
         tolerances=request.tolerances,
         formats=tuple(
-            _entry(written, name, one, measured, request) for name, one in files.items()
+            _entry(written, name, file, measured, request)
+            for name, file in files.items()
         ),
         pytorch_network=measured.network.get(PYTORCH),
         pytorch_end_to_end=measured.end_to_end.get(PYTORCH),
         concat_free=written.concat_free,
     )
+    return card, measured.photos
 
 
 def _measurements(
     written: WrittenExport,
-    files: Mapping[str, ExportedDetector],
+    files: Mapping[str, _MeasuredFile],
     request: ExportRequest,
 ) -> _Measurements:
+    sizes = {name: fixed_size(file) for name, file in files.items()}
     references = {
-        size: reference_detector(written.detector, size)
-        for size in {fixed_size(one) for one in files.values()}
+        size: reference_detector(written.detector, size) for size in set(sizes.values())
     }
     pictures = request.pictures
     tell(f"comparing on {len(pictures)} pictures")
     outputs = raw_differences(written.graph, files, pictures)
     with StableSorts():
-        detections = agreements_with_mmdet(references, files, pictures)
+        expected = {
+            size: look(objects_of(reference), pictures)
+            for size, reference in references.items()
+        }
+        seen = {
+            name: look(file.detect, pictures, expected[sizes[name]])
+            for name, file in files.items()
+        }
     scores: Mapping[str, Mapping[str, float]] = {}
     if request.labelled is not None:
-        detectors = {PYTORCH: written.detector.detect}
+        detectors: dict[str, Detect] = {PYTORCH: objects_of(written.detector)}
         fixed = [size for size in references if size is not None]
         if fixed and mmdet_feeds_otherwise(written.description):
-            detectors[PYTORCH_PADDED] = references[fixed[0]].detect
-        detectors |= {name: one.detect for name, one in files.items()}
+            detectors[PYTORCH_PADDED] = objects_of(references[fixed[0]])
+        detectors |= {name: file.detect for name, file in files.items()}
         with StableSorts():
-            scores = _scores(detectors, request)
-    network, end_to_end = {}, {}
+            scores = scores_of_all(detectors, request.labelled)
+    network: Mapping[str, Latency] = {}
+    end_to_end: Mapping[str, Latency] = {}
     if request.rounds:
         tell(f"timing, {request.rounds} rounds")
         network, end_to_end = latencies(
             written.detector, files, pictures[0], request.rounds
         )
-    return _Measurements(outputs, detections, scores, network, end_to_end)
+    return _Measurements(
+        outputs=outputs,
+        detections={
+            name: detection_agreement(expected[sizes[name]].found, sighting.found)
+            for name, sighting in seen.items()
+        },
+        photos=photo_sections(
+            {_fed(size): sighting for size, sighting in expected.items()},
+            {name: (_fed(sizes[name]), sighting) for name, sighting in seen.items()},
+            request.tolerances,
+        ),
+        scores=scores,
+        network=network,
+        end_to_end=end_to_end,
+    )
+
+
+def _fed(size: Size) -> str:
+    return "mmdet" if size is None else f"mmdet, fed {size[0]}x{size[1]}"
 
 
 def _entry(
     written: WrittenExport,
     name: str,
-    exported: ExportedDetector,
+    exported: _MeasuredFile,
     measured: _Measurements,
     request: ExportRequest,
 ) -> ExportedFormat:
     outputs, detections = measured.outputs.get(name), measured.detections[name]
-    metrics = dict(measured.scores.get(name, {}))
+    metrics = measured.scores.get(name, {})
     reference = measured.scores.get(PYTORCH, {})
     if fixed_size(exported) is not None:
         reference = measured.scores.get(PYTORCH_PADDED, reference)
     failures = list(
         broken_tolerances(request.tolerances, outputs, detections, metrics, reference)
     )
+    failures += [exported.problem] if exported.problem else []
     divergence = None
     if failures and outputs is not None:
         image = exported.network_input(request.pictures[0])
@@ -203,8 +268,8 @@ def _entry(
 
 def find_divergence(
     graph: DetectionGraph,
-    description: Mapping[str, Any],
-    one: ExportFormat,
+    description: Description,
+    exporter: ExportFormat,
     image: np.ndarray,
 ) -> Divergence | None:
     """Find the first layer that a format computes otherwise than PyTorch.
@@ -212,37 +277,22 @@ def find_divergence(
     Args:
         graph: The detector in PyTorch.
         description: Its description.
-        one: The format, one without NMS.
+        exporter: The format, one without NMS.
         image: The network's input that showed the difference.
     """
     example = torch.from_numpy(image)
     height, width = image.shape[-2:]
-    entry = {**description["input"], "height": height, "width": width}
+    fed = replace(description.input, height=height, width=width)
+    sized = replace(description, input=fed)
 
-    def run(probed: torch.nn.Module, names: Sequence[str]) -> Mapping[str, np.ndarray]:
-        outputs = {**description["outputs"], "names": names}
-        probes = {**description, "input": entry, "outputs": outputs}
+    def run(probed: ProbedGraph, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"probes{one.suffix}"
-            one.write(probed, probes, path, example, {})
-            return open_exported(path).run(image)
+            path = Path(folder) / f"probes{exporter.suffix}"
+            exporter.write(ExportJob(probed, sized, path))
+            model = open_model(path, openers=OPENERS)
+            return model.run({fed.name: image}, names)
 
     return first_divergence(graph, example, run)
-
-
-def _scores(
-    detectors: Mapping[str, Any], request: ExportRequest
-) -> dict[str, dict[str, float]]:
-    line, total = StatusLine(), len(request.labelled)
-
-    def show(name: str, done: int) -> None:
-        if line.is_due() or done == total:
-            line.show(f"COCO scores, {name}: {done}/{total} pictures")
-
-    try:
-        return scores_of_all(detectors, request.labelled, show)
-    finally:
-        line.clear()
 
 
 def _installed_versions() -> Iterator[tuple[str, str]]:

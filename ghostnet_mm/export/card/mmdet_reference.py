@@ -7,21 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from ghostnet_runtime import Detections
 from mmcv.transforms import Compose, Pad, Resize
 from mmdet.models.data_preprocessors import BatchFixedSizePad
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ...configuration.data.input_size import set_test_size
-from ...engine.inference.detection import Detector, picture_pipeline
+from ...engine.inference.detection import TrainedDetector, picture_pipeline
 from ...errors import OptionError
 from ..graph.resizing import fitting_scales
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
-def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detector:
+def resized_detector(
+    detector: TrainedDetector, size: tuple[int, int] | None
+) -> TrainedDetector:
     """Return a detector that resizes pictures to another size; the model is shared.
 
     Args:
@@ -33,7 +37,7 @@ def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detect
     """
     if size is None:
         return detector
-    if not any(isinstance(one, Resize) for one in detector.pipeline.transforms):
+    if not any(isinstance(step, Resize) for step in detector.pipeline.transforms):
         raise OptionError(
             "This config leaves pictures as large as they are, so that there is no "
             "--size to change; use --dynamic-size with --formats onnx openvino."
@@ -43,7 +47,9 @@ def resized_detector(detector: Detector, size: tuple[int, int] | None) -> Detect
     return replace(detector, pipeline=picture_pipeline(cfg))
 
 
-def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Detector:
+def reference_detector(
+    detector: TrainedDetector, size: tuple[int, int] | None
+) -> TrainedDetector:
     """Return mmdet's detector with inputs of one size, as a file of that size has them.
 
     mmdet turns the scale of ``Resize`` with the picture and pads to the next multiple
@@ -62,9 +68,20 @@ def reference_detector(detector: Detector, size: tuple[int, int] | None) -> Dete
     if size is None:
         return detector
     model = _with_own_preprocessor(detector.model)
-    _pad_batches(model.data_preprocessor, size)
-    steps = [_step_for_size(one, size) for one in detector.pipeline.transforms]
+    _pad_batches(model.get_submodule("data_preprocessor"), size)
+    steps = [_step_for_size(step, size) for step in detector.pipeline.transforms]
     return replace(detector, model=model, pipeline=Compose(steps))
+
+
+def objects_of(detector: TrainedDetector) -> Callable[[np.ndarray], Detections]:
+    """Return what detects with a detector that finds objects, not a panoptic map."""
+
+    def detect(pixels: np.ndarray) -> Detections:
+        found = detector.detect(pixels)
+        assert isinstance(found, Detections)
+        return found
+
+    return detect
 
 
 class StableSorts(TorchFunctionMode):
@@ -108,17 +125,18 @@ class FittingResize:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Resize the picture ``results["img"]``."""
         height, width = results["img"].shape[:2]
-        return (self.upright if height > width else self.lying)(results)
+        resize: Step = self.upright if height > width else self.lying
+        return resize(results)
 
 
 def _step_for_size(step: Step, size: tuple[int, int]) -> Step:
     if isinstance(step, Resize) and step.keep_ratio and step.scale:
         return FittingResize(step, size)
     if isinstance(step, Pad) and (step.size or step.pad_to_square):
-        width_and_height = size[::-1]
-        return type(step)(
-            size=width_and_height, pad_val=step.pad_val, padding_mode=step.padding_mode
+        pad: Step = type(step)(
+            size=size[::-1], pad_val=step.pad_val, padding_mode=step.padding_mode
         )
+        return pad
     return step
 
 

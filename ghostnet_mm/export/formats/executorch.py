@@ -3,62 +3,45 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import Tensor, nn
 
-from ..graph.static_graph import StaticGraph, check_plain_candidates
-from ..model_files import finished_model, write_description
+from ..graph.static_graph import StaticGraph
 from .libraries import import_library
 from .pytorch import exported_program
+from .static import StaticFormat
 
 # What hands a part of the graph to XNNPACK, and takes its results.
 CALLS_OF_PARTS = ("executorch_call_delegate", "getitem")
 
 
-def export_executorch(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    example: Tensor,
-) -> Path:
-    """Write a graph as an ExecuTorch program for XNNPACK, in float32.
+class ExecuTorchFormat(StaticFormat):
+    """ExecuTorch for XNNPACK, in float32.
 
     The log names the operators that XNNPACK does not have; ExecuTorch's portable
     kernels compute these.
-
-    Args:
-        graph: A `DetectionGraph` of a one-stage detector; it stays as it is.
-        description: Of the export.
-        path: A ``.pte`` file; the description goes beside it, into ``.json``.
-        example: An image of the size to export, ``(1, 3, H, W)``.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        OptionError: ExecuTorch is not installed, or the path, the example or the form
-            of the graph is not possible.
     """
-    check_plain_candidates(description, "ExecuTorch")
-    lowered = lower(StaticGraph(graph, description, example))
-    left = undelegated(lowered)
-    print_log(
-        f"ExecuTorch: {sum(left.values())} operators run outside of XNNPACK"
-        + "".join(f", {count} {name}" for name, count in sorted(left.items())),
-        logger="current",
-        level=logging.INFO,
-    )
-    with finished_model(path, ".pte") as scratch:
-        scratch.write_bytes(lowered.to_executorch().buffer)
-        write_description(description, scratch)
-    return Path(path)
+
+    name = "executorch"
+    suffix = ".pte"
+    modules = ("executorch",)
+    extra = "executorch"
+    takes_two_stages = False
+
+    def convert(self, static: StaticGraph, path: Path) -> None:
+        """Write a graph to ``path``."""
+        lowered = lower(static)
+        left = undelegated(lowered)
+        print_log(
+            f"ExecuTorch: {sum(left.values())} operators run outside of XNNPACK"
+            + "".join(f", {count} {name}" for name, count in sorted(left.items())),
+            logger="current",
+            level=logging.INFO,
+        )
+        path.write_bytes(lowered.to_executorch().buffer)
 
 
 def lower(static: StaticGraph) -> Any:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
-from ..graph.static_graph import StaticGraph, check_plain_candidates
-from ..model_files import finished_model, write_description
+from ..graph.static_graph import StaticGraph
 from .libraries import import_library
+from .static import StaticFormat
+
+
+class LiteRtFormat(StaticFormat):
+    """LiteRT, in float32.
+
+    The input keeps PyTorch's order, ``(1, 3, H, W)``; inside, the converter transposes
+    around the convolutions.
+    """
+
+    name = "litert"
+    suffix = ".tflite"
+    modules = ("litert_torch", "ai_edge_litert")
+    extra = "litert"
+    takes_two_stages = False
+
+    def convert(self, static: StaticGraph, path: Path) -> None:
+        """Write a graph to ``path``."""
+        litert_torch = import_library("litert_torch", self.extra)
+        (image,) = static.inputs
+        named = _NamedOutputs(static).eval()
+        converted = litert_torch.convert(named, sample_kwargs={"image": image})
+        converted.export(str(path))
 
 
 class _NamedOutputs(nn.Module):
@@ -23,41 +42,3 @@ class _NamedOutputs(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.static.names, self.static(image), strict=True))
-
-
-def export_litert(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    example: Tensor,
-) -> Path:
-    """Write a graph as a LiteRT file, in float32.
-
-    The input keeps PyTorch's order, ``(1, 3, H, W)``; inside, the converter transposes
-    around the convolutions. Inputs and outputs have the description's names.
-
-    Args:
-        graph: A `DetectionGraph` of a one-stage detector; it stays as it is.
-        description: Of the export.
-        path: A ``.tflite`` file; the description goes beside it, into ``.json``.
-        example: An image of the size to export, ``(1, 3, H, W)``.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        OptionError: litert-torch is not installed, or the path, the example or the
-            form of the graph is not possible.
-    """
-    check_plain_candidates(description, "LiteRT")
-    litert_torch = import_library("litert_torch", "litert")
-    static = StaticGraph(graph, description, example)
-    with finished_model(path, ".tflite") as scratch:
-        converted = litert_torch.convert(
-            _NamedOutputs(static).eval(),
-            sample_kwargs={"image": example},
-        )
-        converted.export(str(scratch))
-        write_description(description, scratch)
-    return Path(path)

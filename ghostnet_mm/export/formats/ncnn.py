@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from torch import Tensor, nn
 
 from ...errors import OptionError
-from ..graph.static_graph import StaticGraph, check_plain_candidates
-from ..model_files import finished_model, write_description
+from ..graph.static_graph import StaticGraph
 from .libraries import import_library
 from .pytorch import trace
+from .static import StaticFormat
 
 HEADER_LINES = 2
 LAST_LINES = 5
+
+
+class NcnnFormat(StaticFormat):
+    """ncnn's text and weights, in float32.
+
+    ncnn has no batch dimension: ``image`` is ``(3, H, W)`` and the outputs are without
+    their first dimension too. The weights go into ``.ncnn.bin``.
+    """
+
+    name = "ncnn"
+    # Not .param and .bin: OpenVINO's weights are .bin too.
+    suffix = ".ncnn.param"
+    modules = ("ncnn", "pnnx")
+    extra = "ncnn"
+    takes_two_stages = False
+
+    def convert(self, static: StaticGraph, path: Path) -> None:
+        """Write a graph to ``path``.
+
+        Raises:
+            OptionError: ncnn lacks an operation of the graph.
+        """
+        pnnx = import_library("pnnx", self.extra)
+        (image,) = static.inputs
+        with TemporaryDirectory() as work:
+            trace(_WithoutBatch(static), static.inputs).save(f"{work}/model.pt")
+            text, weights = _converted(pnnx.EXEC_PATH, Path(work), image)
+        _check_layers(text)
+        names = {f"out{index}": name for index, name in enumerate(static.names)}
+        text = rename_blobs(text, {**names, "in0": static.input_name})
+        path.write_text(text, encoding="utf-8")
+        path.with_suffix(".bin").write_bytes(weights)
 
 
 class _WithoutBatch(nn.Module):
@@ -30,56 +60,9 @@ class _WithoutBatch(nn.Module):
     def __init__(self, static: StaticGraph):
         super().__init__()
         self.static = static
-        self.inputs = static.inputs
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(one.squeeze(0) for one in self.static(image))
-
-
-def export_ncnn(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    example: Tensor,
-    half_weights: bool = False,
-) -> Path:
-    """Write a graph for ncnn.
-
-    ncnn has no batch dimension: ``image`` is ``(3, H, W)`` and the outputs are without
-    their first dimension too.
-
-    Args:
-        graph: A `DetectionGraph` of a one-stage detector; it stays as it is.
-        description: Of the export.
-        path: A ``.ncnn.param`` file; the weights go beside it, into ``.ncnn.bin``, and
-            the description into ``.json``.
-        example: An image of the size to export, ``(1, 3, H, W)``.
-        half_weights: Stores weights as float16: half the size, not exact.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        OptionError: pnnx is not installed, ncnn lacks an operation of the graph, or
-            the path, the example or the form of the graph is not possible.
-    """
-    check_plain_candidates(description, "ncnn")
-    pnnx = import_library("pnnx", "ncnn")
-    static = StaticGraph(graph, description, example)
-    # Not model.param and model.bin: OpenVINO's weights are model.bin too.
-    with finished_model(path, ".ncnn.param") as scratch, TemporaryDirectory() as work:
-        trace(_WithoutBatch(static)).save(f"{work}/model.pt")
-        _convert(pnnx.EXEC_PATH, Path(work), example, half_weights)
-        names = {f"out{index}": name for index, name in enumerate(static.names)}
-        names["in0"] = description["input"]["name"]
-        text = (Path(work) / "model.ncnn.param").read_text(encoding="utf-8")
-        _check_layers(text)
-        scratch.write_text(rename_blobs(text, names), encoding="utf-8")
-        weights = (Path(work) / "model.ncnn.bin").read_bytes()
-        scratch.with_suffix(".bin").write_bytes(weights)
-        write_description(description, scratch)
-    return Path(path)
+        return tuple(output.squeeze(0) for output in self.static(image))
 
 
 def rename_blobs(text: str, names: Mapping[str, str]) -> str:
@@ -99,18 +82,16 @@ def rename_blobs(text: str, names: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _convert(program: str, work: Path, example: Tensor, half_weights: bool) -> None:
-    shape = ",".join(str(side) for side in example.shape)
-    command = [
-        program,
-        "model.pt",
-        f"inputshape=[{shape}]f32",
-        f"fp16={int(half_weights)}",
-    ]
+def _converted(program: str, work: Path, image: Tensor) -> tuple[str, bytes]:
+    """Run pnnx on ``model.pt`` and return the layers and the weights for ncnn."""
+    shape = ",".join(str(side) for side in image.shape)
+    command = [program, "model.pt", f"inputshape=[{shape}]f32", "fp16=0"]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True)
-    if done.returncode or not (work / "model.ncnn.param").is_file():
+    layers = work / "model.ncnn.param"
+    if done.returncode or not layers.is_file():
         said = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
         raise RuntimeError(f"pnnx ended with status {done.returncode}:\n{said}")
+    return layers.read_text(encoding="utf-8"), layers.with_suffix(".bin").read_bytes()
 
 
 def _check_layers(text: str) -> None:

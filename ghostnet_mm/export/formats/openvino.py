@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ghostnet_runtime.description_text import METADATA_KEY
-from torch import Tensor, nn
 
 from ..model_files import finished_model
+from .base import ExportJob
 from .libraries import import_library
-from .onnx.model import export_onnx
+from .onnx.format import OnnxFormat
 
 
-def export_openvino(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    example: Tensor | None = None,
-    half_weights: bool = False,
-    **onnx_options: Any,
-) -> Path:
-    """Write a graph as OpenVINO IR, by way of ONNX.
+class OpenVinoFormat(OnnxFormat):
+    """OpenVINO IR in float32, by way of ONNX; the weights go into ``.bin``."""
 
-    Args:
-        graph: A `DetectionGraph`.
-        description: Of the export.
-        path: An ``.xml`` file; the weights go beside it, into a ``.bin`` file.
-        example: Not needed: the size is the description's.
-        half_weights: Stores weights as float16: half the size, not exact.
-        **onnx_options: Of :func:`export_onnx`: NMS, preprocessing, dynamic axes.
+    name = "openvino"
+    suffix = ".xml"
+    modules = (*OnnxFormat.modules, "openvino")
+    extra = "openvino"
 
-    Returns:
-        ``path``.
-
-    Raises:
-        OptionError: OpenVINO is not installed, or the path or an option is not
-            possible.
-    """
-    import_library("openvino", "openvino")
-    # A folder of its own: only the IR is to appear.
-    with finished_model(path, ".xml") as scratch:
-        onnx_path = scratch.with_suffix(".onnx")
-        export_onnx(graph, description, onnx_path, **onnx_options)
-        openvino_from_onnx(onnx_path, scratch, half_weights=half_weights)
+    def save(self, job: ExportJob, path: Path) -> None:
+        """Write what the job asks for to ``path`` in place of the job's own."""
+        onnx_path = path.with_suffix(".onnx")
+        super().save(job, onnx_path)
+        openvino_from_onnx(onnx_path, path)
         onnx_path.unlink()
-    return Path(path)
 
 
 def openvino_from_onnx(
-    onnx_path: str | os.PathLike,
-    path: str | os.PathLike,
-    *,
-    half_weights: bool = False,
+    onnx_path: str | os.PathLike[str], path: str | os.PathLike[str]
 ) -> Path:
     """Convert an exported ONNX file, of any form, to OpenVINO IR.
 
@@ -64,7 +39,6 @@ def openvino_from_onnx(
     Args:
         onnx_path: The ONNX file.
         path: An ``.xml`` file; the weights go beside it, into a ``.bin`` file.
-        half_weights: Stores weights as float16: half the size, not exact.
 
     Returns:
         ``path``.
@@ -84,5 +58,5 @@ def openvino_from_onnx(
         if entry.key == METADATA_KEY:
             model.set_rt_info(entry.value, [METADATA_KEY])
     with finished_model(path, ".xml") as scratch:
-        openvino.save_model(model, str(scratch), compress_to_fp16=half_weights)
+        openvino.save_model(model, str(scratch), compress_to_fp16=False)
     return Path(path)

@@ -1,92 +1,53 @@
-"""Files for PyTorch itself: TorchScript and ExportedProgram.
-
-Both hold the raw candidates of one input size, and a description beside the file.
-"""
+"""Files for PyTorch itself: TorchScript and ExportedProgram."""
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import OptionError
 from ..graph.static_graph import StaticGraph
-from ..model_files import finished_model, write_description
+from .static import StaticFormat
 
 
-def export_torchscript(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    example: Tensor,
-) -> Path:
-    """Trace a graph and write it as TorchScript.
+class TorchScriptFormat(StaticFormat):
+    """TorchScript; outputs are a tuple in the description's order.
 
-    PyTorch has deprecated TorchScript in favour of `export_program`; C++ programs on
-    libtorch and Android's PyTorch Mobile still load nothing else.
-
-    Args:
-        graph: A `DetectionGraph`; it stays as it is.
-        description: Of the export.
-        path: A ``.pt`` file. Its outputs are a tuple in the description's order.
-        example: An image of the size to export, ``(1, 3, H, W)``.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        OptionError: The path, the example or the form of the graph is not possible.
+    PyTorch has deprecated it in favour of ``torch.export``; C++ programs on libtorch
+    and Android's PyTorch Mobile still load nothing else.
     """
-    static = _static(graph, description, example, "TorchScript")
-    with finished_model(path, ".pt") as scratch:
-        trace(static).save(str(scratch))
-        write_description(description, scratch)
-    return Path(path)
+
+    name = "torchscript"
+    suffix = ".pt"
+
+    def convert(self, static: StaticGraph, path: Path) -> None:
+        """Write a graph to ``path``."""
+        trace(static, static.inputs).save(str(path))
 
 
-def export_program(
-    graph: nn.Module,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    example: Tensor,
-) -> Path:
-    """Write a graph as an ``ExportedProgram`` of ``torch.export``.
+class ProgramFormat(StaticFormat):
+    """An ``ExportedProgram``; outputs are a tuple in the description's order."""
 
-    Args:
-        graph: A `DetectionGraph`; it stays as it is.
-        description: Of the export.
-        path: A ``.pt2`` file. Its outputs are a tuple in the description's order.
-        example: An image of the size to export, ``(1, 3, H, W)``.
+    name = "exported-program"
+    suffix = ".pt2"
 
-    Returns:
-        ``path``.
-
-    Raises:
-        OptionError: The path, the example or the form of the graph is not possible.
-    """
-    static = _static(graph, description, example, "An ExportedProgram")
-    with finished_model(path, ".pt2") as scratch:
-        torch.export.save(exported_program(static), str(scratch))
-        write_description(description, scratch)
-    return Path(path)
+    def convert(self, static: StaticGraph, path: Path) -> None:
+        """Write a graph to ``path``."""
+        torch.export.save(exported_program(static), path)
 
 
-def trace(static: nn.Module) -> torch.jit.ScriptModule:
-    """Trace a module with the example ``inputs`` it has; its weights become constants.
+def trace(module: nn.Module, inputs: Sequence[Tensor]) -> torch.jit.ScriptModule:
+    """Trace a module; its weights become constants.
 
     Frozen, because pnnx can lose the weights of a module that is called several times.
     """
     with warnings.catch_warnings(), torch.no_grad():
         # Deprecation, and shapes that become constants: wanted here.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(static, static.inputs, check_trace=False)
+        traced = torch.jit.trace(module, tuple(inputs), check_trace=False)
         return torch.jit.freeze(traced.eval())
 
 
@@ -94,18 +55,3 @@ def exported_program(static: StaticGraph) -> torch.export.ExportedProgram:
     """Return a graph as ``torch.export`` sees it."""
     with torch.no_grad():
         return torch.export.export(static, static.inputs, strict=False)
-
-
-def _static(
-    graph: nn.Module, description: Mapping[str, Any], example: Tensor, kind: str
-) -> StaticGraph:
-    if description["outputs"].get("form") == "detections":
-        raise OptionError(
-            f"{kind} cannot hold NMS in the graph; export to ONNX or OpenVINO instead."
-        )
-    if description["input"].get("form") == "pixels":
-        raise OptionError(
-            f"{kind} cannot hold preprocessing in the graph; export to ONNX or "
-            "OpenVINO instead."
-        )
-    return StaticGraph(graph, description, example)

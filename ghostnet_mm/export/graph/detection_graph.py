@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,10 +13,11 @@ from mmdet.models.detectors import (
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ...engine.inference.detection import Detector
+from ...engine.inference.detection import TrainedDetector
 from ...errors import OptionError
 from ...fusion.deploy_form import deploy_form
 from .decoders import decoder_for
+from .exportable_graph import ExportableGraph
 from .two_stage_graph import TwoStageDecoder
 
 SUPPORTED = (
@@ -24,7 +26,7 @@ SUPPORTED = (
 )
 
 
-class DetectionGraph(nn.Module):
+class DetectionGraph(ExportableGraph):
     """A detector's deploy form with the decoding of its head.
 
     What follows the candidates (thresholds, clipping, NMS) is not part of the graph;
@@ -35,19 +37,16 @@ class DetectionGraph(nn.Module):
 
     Attributes:
         network: The deploy form, a copy.
-        fixed_size: Height and width whose priors are constants, see `fix_size`.
-        output_names: Names of the outputs, in order.
+        decoder: Turns the maps of the head into candidates.
         class_boxes: Whether each class has boxes of its own.
-        takes_image_sizes: Whether the size of the picture inside of the padded input
-            matters, so that it is a second input.
 
     Raises:
         OptionError: There is no decoder for the head.
     """
 
-    def __init__(self, detector: Detector | nn.Module):
+    def __init__(self, detector: TrainedDetector | nn.Module):
         super().__init__()
-        model = detector.model if isinstance(detector, Detector) else detector
+        model = detector.model if isinstance(detector, TrainedDetector) else detector
         _check_kind(model)
         self.network = deploy_form(model)
         self.network.eval().requires_grad_(False)
@@ -55,35 +54,18 @@ class DetectionGraph(nn.Module):
             self.decoder = TwoStageDecoder(self.network)
         else:
             self.decoder = decoder_for(self.network.bbox_head)
-        self.fixed_size: tuple[int, int] | None = None
+        self.output_names = self.decoder.output_names
+        self.takes_image_sizes = isinstance(self.decoder, TwoStageDecoder)
+        self.any_size = self.decoder.any_size
         self._num_priors = 0
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Names of the outputs, in order."""
-        return self.decoder.output_names
 
     @property
     def class_boxes(self) -> bool:
         """Whether each class has boxes of its own."""
         return getattr(self.decoder, "class_boxes", False)
 
-    @property
-    def takes_image_sizes(self) -> bool:
-        """Whether there is a second input: height and width of each picture."""
-        return isinstance(self.decoder, TwoStageDecoder)
-
     def fix_size(self, size: tuple[int, int] | None) -> DetectionGraph:
-        """Turn the priors into constants of one input size, or back.
-
-        Exporters that trace then find tensors in place of how they are computed.
-
-        Args:
-            size: Height and width of the input in pixels; None for any size.
-
-        Returns:
-            The graph itself.
-        """
+        """Turn the priors into constants of one input size, or back."""
         for index in range(self._num_priors):
             delattr(self, f"priors_{index}")
         priors = ()
@@ -93,8 +75,21 @@ class DetectionGraph(nn.Module):
         for index, one in enumerate(priors):
             self.register_buffer(f"priors_{index}", one, persistent=False)
         self._num_priors = len(priors)
-        self.fixed_size = size
-        return self
+        return super().fix_size(size)
+
+    def level_sizes(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """Count the candidates of each level for an input of this size.
+
+        Raises:
+            OptionError: The network does not take such an input.
+        """
+        if self.takes_image_sizes:
+            return (self.decoder.num_proposals,)
+        counts = self.decoder.priors_per_cell
+        return tuple(
+            math.prod(cells) * count
+            for cells, count in zip(self.map_sizes(size), counts, strict=True)
+        )
 
     def map_sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
         """Compute height and width of each level for an input of this size.

@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from ghostnet_runtime.description import Description, Triple
 from mmengine.config import Config
 
 from ...datasets.wrappers import steps_of_testing
@@ -33,21 +34,21 @@ class Resizing:
 
     scale: tuple[int, int] | None = None
     keep_ratio: bool = True
-    pad: str = "divisor"
-    pad_value: tuple[float, ...] = (0.0, 0.0, 0.0)
+    pad: Literal["divisor", "fixed", "around"] = "divisor"
+    pad_value: Triple = (0.0, 0.0, 0.0)
     fixed: tuple[int, int] | None = None
 
-    def padded_size(self, divisor: int) -> tuple[int, int] | tuple[None, None]:
-        """Return height and width of the input; None twice where pictures keep theirs.
+    def padded_size(self, divisor: int) -> tuple[int, int] | None:
+        """Return height and width of the input; None where pictures keep theirs.
 
         Raises:
             OptionError: The padded picture would be padded once more.
         """
         size = self.fixed or self.scale
         if size is None:
-            return None, None
-        width, height = (math.ceil(one / divisor) * divisor for one in size)
-        if self.pad == "fixed" and (width, height) != tuple(size):
+            return None
+        width, height = (math.ceil(side / divisor) * divisor for side in size)
+        if self.pad == "fixed" and (width, height) != size:
             raise OptionError(
                 f"Pictures are padded to {size[0]}x{size[1]}, which is not a multiple "
                 f"of data_preprocessor.pad_size_divisor={divisor}; give --size HEIGHT "
@@ -96,31 +97,31 @@ def fitting_scales(
     return (min(longest, width), shortest), (min(longest, height), shortest)
 
 
-def shrunk_pictures(description: Mapping[str, Any]) -> tuple[str, ...]:
+def shrunk_pictures(description: Description) -> tuple[str, ...]:
     """Return which pictures a fixed size makes smaller than mmdet: lying, upright.
 
     Args:
         description: Of the export.
     """
-    entry, rule = description["input"], description["resize"]
-    if entry["height"] is None or not rule["keep_ratio"] or rule["scale"] is None:
+    size, rule = description.input.size, description.resize
+    if size is None or not rule.keep_ratio or rule.scale is None:
         return ()
-    fitting = fitting_scales(rule["scale"], (entry["height"], entry["width"]))
-    own = max(rule["scale"]), min(rule["scale"])
+    fitting = fitting_scales(rule.scale, size)
+    own = max(rule.scale), min(rule.scale)
     kinds = zip(("lying", "upright"), fitting, strict=True)
     return tuple(kind for kind, scale in kinds if scale != own)
 
 
-def mmdet_feeds_otherwise(description: Mapping[str, Any]) -> bool:
+def mmdet_feeds_otherwise(description: Description) -> bool:
     """Whether mmdet gives a file's network other inputs than its fixed size does.
 
     Args:
         description: Of the export.
     """
-    rule = description["resize"]
-    if description["input"]["height"] is None or not rule["keep_ratio"]:
+    rule = description.resize
+    if description.input.size is None or not rule.keep_ratio:
         return False
-    return rule["pad"] == "divisor" or bool(shrunk_pictures(description))
+    return rule.pad == "divisor" or bool(shrunk_pictures(description))
 
 
 def _after(resizing: Resizing, step: Mapping[str, Any]) -> Resizing:
@@ -164,8 +165,7 @@ def _pads_around(step: Mapping[str, Any]) -> bool:
     )
 
 
-def _triple(value: Any) -> tuple[float, ...]:
+def _triple(value: Any) -> Triple:
     value = value.get("img", 0) if isinstance(value, Mapping) else value
-    if isinstance(value, (int, float)):
-        return (float(value),) * 3
-    return tuple(float(one) for one in value)
+    first, second, third = (value,) * 3 if isinstance(value, (int, float)) else value
+    return float(first), float(second), float(third)

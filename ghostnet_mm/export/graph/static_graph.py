@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 import torch
+from ghostnet_runtime.description import Description, InputForm
 from torch import Tensor, nn
 
-from ...errors import OptionError
+from .exportable_graph import ExportableGraph
 
 
 class StaticGraph(nn.Module):
@@ -18,43 +18,25 @@ class StaticGraph(nn.Module):
     Args:
         graph: Takes ``(N, 3, H, W)`` images and returns tensors, by name or in order.
             It stays as it is.
-        description: Of the export; its ``outputs`` name what ``graph`` returns.
-        example: An image of the size to export, ``(1, 3, H, W)`` float32.
+        description: Of the export, one of a fixed size.
 
     Attributes:
+        input_name: Of the image.
         inputs: Example inputs to trace with.
         names: Names of the outputs.
-
-    Raises:
-        OptionError: The example is no such image, or of another size than described.
     """
 
-    def __init__(
-        self, graph: nn.Module, description: Mapping[str, Any], example: Tensor
-    ):
+    def __init__(self, graph: ExportableGraph, description: Description):
         super().__init__()
-        if example.dim() != 4 or example.dtype != torch.float32:
-            raise OptionError(
-                "The example image must be float32 of the shape (1, 3, H, W), not "
-                f"{example.dtype} of the shape {tuple(example.shape)}."
-            )
-        size = tuple(example.shape[-2:])
-        given = description["input"]
-        described = given.get("height"), given.get("width")
-        if described not in (size, (None, None)):
-            raise OptionError(
-                f"The description is of inputs of {described[0]}x{described[1]} pixels "
-                f"and the example has {size[0]}x{size[1]}: make them equal."
-            )
+        fed = description.input
         graph = copy.deepcopy(graph).eval().requires_grad_(False)
-        if hasattr(graph, "fix_size"):
-            graph.fix_size(size)
         # Not "graph": a traced module has an attribute of that name itself.
-        self.source = graph
-        self.names = tuple(description["outputs"]["names"])
-        self.inputs: tuple[Tensor, ...] = (example,)
-        if given.get("image_sizes"):
-            self.inputs += (example.new_tensor([size]).expand(len(example), 2),)
+        self.source = graph.fix_size(fed.size)
+        self.input_name = fed.name
+        self.names = graph.output_names
+        self.inputs: tuple[Tensor, ...] = (example_image(fed),)
+        if fed.image_sizes is not None:
+            self.inputs += (torch.tensor([fed.size], dtype=torch.float32),)
         self.eval()
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -65,29 +47,8 @@ class StaticGraph(nn.Module):
         return tuple(outputs)
 
 
-def check_plain_candidates(description: Mapping[str, Any], kind: str) -> None:
-    """Refuse what only ONNX, OpenVINO and torch can hold.
-
-    Args:
-        description: Of the export.
-        kind: The format that is asked for, for the message.
-
-    Raises:
-        OptionError: The graph has two stages, NMS or preprocessing in it.
-    """
-    outputs, given = description["outputs"], description["input"]
-    reason = None
-    if outputs.get("class_boxes") or given.get("image_sizes"):
-        reason = "two-stage detectors"
-    elif outputs.get("form") == "detections":
-        reason = "NMS in the graph"
-    elif given.get("form") == "pixels":
-        reason = "preprocessing in the graph"
-    if reason:
-        raise OptionError(
-            f"{kind} cannot hold {reason}; export to ONNX or OpenVINO instead."
-        )
-    if given.get("batch") != 1 or given.get("height") is None:
-        raise OptionError(
-            f"{kind} needs a fixed size and a batch of 1; export without dynamic axes."
-        )
+def example_image(fed: InputForm) -> Tensor:
+    """Return a random image, ``(1, 3, H, W)`` float32, of the described size or any."""
+    side = 10 * fed.size_divisor
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(1, 3, *(fed.size or (side, side)), generator=generator)

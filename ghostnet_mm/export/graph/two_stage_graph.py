@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torchvision
+from ghostnet_runtime.description import SelectionRule
 from mmcv.ops import RoIAlign
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import StandardRoIHead
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from .decoders.anchors import move_boxes
 from .decoders.base import class_scores
-from .selection_rules import Selection, nms_threshold, positive_or_none
+from .selection_rules import nms_threshold, positive_or_none
 
 # Of padding in lists of proposals: below every true score.
 NO_SCORE = -1.0
@@ -84,10 +85,16 @@ class TwoStageDecoder:
 
     priors_per_cell = strides
 
-    def selection(self) -> Selection:
+    def selection(self) -> SelectionRule:
         """Return mmdet's rules of selection, from ``test_cfg.rcnn``."""
         cfg = self.test_cfg
-        return Selection(
+        return SelectionRule(
+            levels=None,
+            strides=(),
+            priors_per_cell=(),
+            factor_threshold=None,
+            best_class=False,
+            min_bbox_size=-1.0,
             per_level=False,
             score_threshold=float(cfg.score_thr),
             nms_pre=None,

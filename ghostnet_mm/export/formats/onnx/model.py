@@ -1,23 +1,15 @@
-"""Export to ONNX: one file of standard operators, with its description inside."""
+"""Translating a graph to ONNX."""
 
 from __future__ import annotations
 
-import copy
-import json
-import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from ghostnet_runtime.description_text import METADATA_KEY
+from ghostnet_runtime.description import Description, InputForm
 from torch import Tensor
 
-from ....errors import OptionError
-from ...description import with_dynamic_axes
-from ...graph.detection_graph import DetectionGraph
+from ...graph.exportable_graph import ExportableGraph, with_fixed_size
 
 if TYPE_CHECKING:
     import onnx
@@ -25,88 +17,25 @@ if TYPE_CHECKING:
 # Where the exporter says of which modules a node is.
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 OPSET = 18
-# Detections of an image in graphs with NMS where mmdet keeps any number.
-MOST_DETECTIONS = 300
 
 
-def export_onnx(
-    graph: DetectionGraph,
-    description: Mapping[str, Any],
-    path: str | os.PathLike,
-    *,
-    nms: bool = False,
-    dynamic_batch: bool = False,
-    dynamic_size: bool = False,
-    preprocess: bool = False,
-    opset: int = OPSET,
-) -> dict[str, Any]:
-    """Write a detector as an ONNX file.
-
-    Args:
-        graph: The detector's graph.
-        description: Of ``description.describe``; its input size is that of the file.
-        path: The file to write.
-        nms: Selects detections in the graph: outputs ``detections`` and ``labels``.
-        dynamic_batch: Takes any number of images at once.
-        dynamic_size: Takes inputs of any height and width that the stride divides.
-        preprocess: Takes pictures as they are, uint8, and resizes and normalizes them.
-        opset: Version of the operator set.
-
-    Returns:
-        The description of what was written, which the file carries as metadata under
-        ``ghostnet_mm``.
-
-    Raises:
-        OptionError: A package is missing, or the graph has no such form.
-    """
-    description = with_dynamic_axes(description, batch=dynamic_batch, size=dynamic_size)
-    if dynamic_size and not graph.decoder.any_size:
-        raise OptionError(
-            "SSD's anchors are made for one input size: export it without "
-            "--dynamic-size."
-        )
-    model = onnx_model(graph, description, opset=opset)
-    description = copy.deepcopy(description)
-    if nms:
-        from .postprocessing import append_selection
-
-        rules = description["selection"]
-        rules["max_per_img"] = rules["max_per_img"] or MOST_DETECTIONS
-        model, description = append_selection(model, description)
-    if preprocess:
-        from .preprocessing import prepend_preprocessing
-
-        model, description = prepend_preprocessing(model, description)
-    save_onnx(model, description, path)
-    return description
-
-
-def onnx_model(
-    graph: DetectionGraph, description: Mapping[str, Any], *, opset: int = OPSET
-) -> onnx.ModelProto:
-    """Translate a graph to ONNX, with the batch and the size that are described.
-
-    Raises:
-        OptionError: onnx or onnxscript is not installed.
-    """
-    _require_packages()
-    entry = description["input"]
-    is_dynamic = entry["height"] is None
-    inputs, shapes = _example(graph, entry)
-    with _fixed_size(graph, None if is_dynamic else (entry["height"], entry["width"])):
+def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelProto:
+    """Translate a graph to ONNX, with the batch and the size that are described."""
+    fed = description.input
+    inputs, shapes = _example(graph, fed)
+    with with_fixed_size(graph, fed.size):
         with torch.no_grad(), warnings.catch_warnings():
             # Of mmdet's calls, and of the exporter's own.
             warnings.simplefilter("ignore")
             program = torch.export.export(
                 graph, inputs, dynamic_shapes=shapes, strict=False
             )
-            names = [entry["name"], "image_sizes"][: len(inputs)]
             exported = torch.onnx.export(
                 program,
                 dynamo=True,
-                opset_version=opset,
-                input_names=names,
-                output_names=list(description["outputs"]["names"]),
+                opset_version=OPSET,
+                input_names=[name for name in (fed.name, fed.image_sizes) if name],
+                output_names=graph.output_names,
                 external_data=False,
                 verbose=False,
                 custom_translation_table={
@@ -114,31 +43,6 @@ def onnx_model(
                 },
             )
     return _cleaned(exported.model_proto, description)
-
-
-def save_onnx(
-    model: onnx.ModelProto, description: Mapping[str, Any], path: str | os.PathLike
-) -> None:
-    """Check a model and write it with its description; nothing is left by an error."""
-    import onnx
-
-    domains = {node.domain for node in model.graph.node} | {
-        f.domain for f in model.functions
-    }
-    if domains - {"", "ai.onnx"}:
-        raise RuntimeError(f"operators outside of the standard: {sorted(domains)}")
-    del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, json.dumps(description)
-    onnx.checker.check_model(model, full_check=True)
-    target = Path(path).expanduser()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        onnx.save_model(model, unfinished)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _translate_stable_sort(
@@ -155,22 +59,22 @@ def _translate_stable_sort(
 
 
 def _example(
-    graph: DetectionGraph, entry: Mapping[str, Any]
-) -> tuple[tuple[Tensor, ...], tuple[dict | None, ...] | None]:
+    graph: ExportableGraph, fed: InputForm
+) -> tuple[tuple[Tensor, ...], tuple[dict[int, Any], ...] | None]:
     """Return inputs to trace with, and which of their axes are free."""
-    step = entry["size_divisor"]
+    step = fed.size_divisor
     # Axes of size 1 would be taken for constants, and equal ones for the same.
-    batch = entry["batch"] or 2
-    height, width = entry["height"] or 3 * step, entry["width"] or 4 * step
+    batch = fed.batch or 2
+    height, width = fed.size or (3 * step, 4 * step)
     device = next(graph.parameters(), torch.empty(0)).device
     image = torch.zeros(batch, 3, height, width, device=device)
     axes: dict[int, Any] = {}
-    if entry["batch"] is None:
+    if fed.batch is None:
         axes[0] = torch.export.Dim("batch")
-    if entry["height"] is None:
+    if fed.size is None:
         axes[2] = step * torch.export.Dim("rows")
         axes[3] = step * torch.export.Dim("columns")
-    if not entry["image_sizes"]:
+    if fed.image_sizes is None:
         return (image,), ((axes,) if axes else None)
     sizes = torch.tensor([[height, width]] * batch, dtype=torch.float32, device=device)
     if not axes:
@@ -178,17 +82,7 @@ def _example(
     return (image, sizes), (axes, {0: axes[0]} if 0 in axes else {})
 
 
-@contextmanager
-def _fixed_size(graph: DetectionGraph, size: tuple[int, int] | None) -> Iterator[None]:
-    before = graph.fixed_size
-    graph.fix_size(size)
-    try:
-        yield
-    finally:
-        graph.fix_size(before)
-
-
-def _cleaned(model: onnx.ModelProto, description: Mapping[str, Any]) -> onnx.ModelProto:
+def _cleaned(model: onnx.ModelProto, description: Description) -> onnx.ModelProto:
     """Drop what only debugging needs, and name the free axes."""
     for node in model.graph.node:
         # Source lines, with paths of this machine; the modules' names stay.
@@ -203,12 +97,12 @@ def _cleaned(model: onnx.ModelProto, description: Mapping[str, Any]) -> onnx.Mod
         del value.metadata_props[:]
         value.doc_string = ""
     model.doc_string = ""
-    model.graph.name = description["name"]
-    _name_axes(model, description["input"])
+    model.graph.name = description.name
+    _name_axes(model)
     return model
 
 
-def _name_axes(model: onnx.ModelProto, entry: Mapping[str, Any]) -> None:
+def _name_axes(model: onnx.ModelProto) -> None:
     """Give free axes plain names in place of the exporter's formulas."""
     image = model.graph.input[0].type.tensor_type.shape.dim
     renamed = {}
@@ -223,14 +117,3 @@ def _name_axes(model: onnx.ModelProto, entry: Mapping[str, Any]) -> None:
             elif dim.dim_param:
                 unnamed = "candidates" if position == 1 else f"{value.name}_{position}"
                 dim.dim_param = unnamed
-
-
-def _require_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise OptionError(
-            f"{error.name} is not installed, which the export to ONNX needs: "
-            f'pip install "ghostnet_mm[onnx]".'
-        ) from error

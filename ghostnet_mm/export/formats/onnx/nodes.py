@@ -1,16 +1,15 @@
 """Write ONNX nodes one call at a time, and put them into a finished model.
 
-Everything here speaks opset 18 or newer. onnx is imported inside the functions: who
-calls them holds a model already, and the rest of the package works without it.
+Everything here speaks opset 18. onnx is imported inside the functions: who calls them
+holds a model already, and the rest of the package works without it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-
-from ....errors import OptionError
 
 if TYPE_CHECKING:
     import onnx
@@ -18,7 +17,11 @@ if TYPE_CHECKING:
 # onnx.TensorProto's numbers of the types, fixed by the format.
 FLOAT, UINT8, INT64 = 1, 2, 7
 
-Operand = "str | int | float | list[int] | np.ndarray"
+# A tensor's name ("" leaves an optional one out), or its values: a float becomes a
+# float32 scalar, an int an int64 scalar, a list of ints an int64 vector.
+Operand: TypeAlias = "str | int | float | list[int] | np.ndarray"
+# A vector of whole numbers, known now or by the name of a tensor.
+Numbers: TypeAlias = "str | list[int]"
 
 
 class NodeWriter:
@@ -38,35 +41,50 @@ class NodeWriter:
         op_type: str,
         *operands: Operand,
         output: str | None = None,
-        output_count: int = 1,
-        **attributes,
-    ) -> str | list[str]:
-        """Add one node and return the name of its output, or names if it has several.
+        **attributes: Any,
+    ) -> str:
+        """Add a node with one output and return its name.
 
         Args:
             op_type: Name of a standard ONNX operator.
-            operands: Names of tensors ("" leaves an optional one out) or numbers: a
-                float becomes a float32 scalar, an int an int64 scalar, a list of ints
-                an int64 vector, an array stays as it is.
-            output: A name of its own for the only output; made up by default.
-            output_count: How many outputs the node has.
+            operands: What it reads.
+            output: A name for the output; made up by default.
             attributes: The operator's attributes.
         """
+        outputs = [output or f"{self._next_name(op_type)}:0"]
+        self._add(op_type, operands, outputs, attributes)
+        return outputs[0]
+
+    def pair(
+        self, op_type: str, *operands: Operand, **attributes: Any
+    ) -> tuple[str, str]:
+        """Add a node with two outputs and return their names."""
+        name = self._next_name(op_type)
+        first, second = f"{name}:0", f"{name}:1"
+        self._add(op_type, operands, [first, second], attributes)
+        return first, second
+
+    def _next_name(self, op_type: str) -> str:
+        return f"{self.prefix}/{op_type}_{len(self.nodes)}"
+
+    def _add(
+        self,
+        op_type: str,
+        operands: Sequence[Operand],
+        outputs: list[str],
+        attributes: dict[str, Any],
+    ) -> None:
         from onnx import helper
 
-        name = f"{self.prefix}/{op_type}_{len(self.nodes)}"
-        outputs = [f"{name}:{index}" for index in range(output_count)]
-        if output is not None:
-            outputs = [output]
         inputs = [
             operand if isinstance(operand, str) else self._constant(operand)
             for operand in operands
         ]
+        name = self._next_name(op_type)
         node = helper.make_node(op_type, inputs, outputs, name=name, **attributes)
         self.nodes.append(node)
-        return outputs[0] if len(outputs) == 1 else outputs
 
-    def _constant(self, value: int | float | list[int] | np.ndarray) -> str:
+    def _constant(self, value: float | list[int] | np.ndarray) -> str:
         from onnx import numpy_helper
 
         if not isinstance(value, np.ndarray):
@@ -108,13 +126,3 @@ def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:
                 rename_tensor(attribute.g, old, new)
-
-
-def check_opset(model: onnx.ModelProto) -> None:
-    """Raise an OptionError for a model older than opset 18."""
-    versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
-    if not versions or versions[0] < 18:
-        raise OptionError(
-            "The ONNX model has opset "
-            f"{versions[0] if versions else 'none'}; export it with opset 18 or newer."
-        )

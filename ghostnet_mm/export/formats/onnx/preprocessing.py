@@ -8,16 +8,17 @@ does alike; mmcv's float64 rounds an exact half down for about 1 in 50 000 sizes
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from ghostnet_runtime.description import Description, InputForm, ResizeRule
 
-from ....errors import OptionError
 from .nodes import (
     FLOAT,
     UINT8,
     NodeWriter,
-    check_opset,
+    Numbers,
     insert_after,
     insert_before,
     rename_tensor,
@@ -27,186 +28,173 @@ from .nodes import (
 if TYPE_CHECKING:
     import onnx
 
-# A tensor's name, or its values: height and width, int64 (2,).
-Size = "str | list[int]"
+TENSOR = "preprocessing/tensor"
 
 
 class _Placement(NamedTuple):
     """Where the picture lies in the network input, each one height and width."""
 
-    picture: Size  # as given
-    resized: Size
-    corner: Size  # top and left edge in the input
-    padded: Size  # what the pad value fills; normalized zeros follow
-    whole: Size  # the input
+    picture: Numbers  # as given
+    resized: Numbers
+    corner: Numbers  # top and left edge in the input
+    padded: Numbers  # what the pad value fills; normalized zeros follow
+    whole: Numbers  # the input
+
+
+class _Fraction(NamedTuple):
+    """Two vectors of positive whole numbers."""
+
+    numerator: Numbers
+    denominator: Numbers
 
 
 def prepend_preprocessing(
-    model: onnx.ModelProto, description: dict, channel_order: str = "bgr"
-) -> tuple[onnx.ModelProto, dict]:
+    model: onnx.ModelProto, description: Description
+) -> tuple[onnx.ModelProto, Description]:
     """Let a detector take pictures in place of normalized tensors.
 
     Args:
         model: A graph with a normalized and padded input (N, 3, H, W), with candidates
             or, after `append_selection`, with detections.
         description: The description of that graph.
-        channel_order: Of the pictures: "bgr" as cv2 reads them, or "rgb".
 
     Returns:
-        A new model with the input uint8 (N, h, w, 3), all pictures of a batch of one
-        size. Detections come out in pixels of the pictures, candidates in pixels of the
-        network input. There is no input ``image_sizes``: the graph knows them. With it
-        the description, whose ``channel_order`` is now that of the pictures; height,
-        width, mean and std still tell of the tensor inside.
-
-    Raises:
-        OptionError: The graph takes pictures already, cannot hold a picture of the
-            config's size, or is older than opset 18.
+        A new model with the input uint8 (N, h, w, 3), BGR as cv2 reads, all pictures of
+        a batch of one size. Detections come out in pixels of the pictures, candidates
+        in pixels of the network input. There is no input ``image_sizes``: the graph
+        knows them. With it the description, whose ``channel_order`` is now that of the
+        pictures; height, width, mean and std still tell of the tensor inside.
     """
-    _check(model, description, channel_order)
     model = copy.deepcopy(model)
-    description = copy.deepcopy(description)
-    fed = description["input"]
+    fed, rule = description.input, description.resize
     write = NodeWriter("preprocessing")
-    rename_tensor(model.graph, fed["name"], "preprocessing/tensor")
+    rename_tensor(model.graph, fed.name, TENSOR)
 
-    placement = _place(write, description)
-    picture = _resize(write, fed["name"], placement)
+    placement = _place(write, fed, rule)
+    picture = _resize(write, fed.name, placement)
     picture = write("Transpose", picture, perm=[0, 3, 1, 2])
-    if channel_order != fed["channel_order"]:
+    if fed.channel_order == "rgb":
         picture = write("Gather", picture, [2, 1, 0], axis=1)
-    mean, std = _by_channel(fed["mean"]), _by_channel(fed["std"])
+    mean, std = _by_channel(fed.mean), _by_channel(fed.std)
     tensor = write("Div", write("Sub", picture, mean), std)
-    fill = (_by_channel(description["resize"]["pad_value"]) - mean) / std
+    fill = (_by_channel(rule.pad_value) - mean) / std
     tensor = _pad(write, tensor, placement, fill)
-    height, width = fed["height"] or -1, fed["width"] or -1
-    if fed["height"] is None:
-        write("Identity", tensor, output="preprocessing/tensor")
+    if fed.size is None:
+        write("Identity", tensor, output=TENSOR)
     else:
         # Tells the runtime a size that it cannot see through the padding.
-        shape = [fed["batch"] or -1, 3, height, width]
-        write("Reshape", tensor, shape, output="preprocessing/tensor")
-    if fed.get("image_sizes") is not None:
-        _write_image_sizes(write, description, placement)
+        write("Reshape", tensor, [fed.batch or -1, 3, *fed.size], output=TENSOR)
+    if fed.image_sizes is not None:
+        inside = placement.resized if rule.pad == "divisor" else placement.padded
+        _write_image_sizes(write, fed.name, inside, fed.image_sizes)
     insert_before(model, write)
-    if description["outputs"]["form"] == "detections":
-        _to_picture(model, placement, description["resize"]["pad"])
-
+    if description.outputs.form == "detections":
+        _to_picture(model, placement, rule.pad)
     _replace_inputs(model, fed)
-    fed.update(form="pixels", channel_order=channel_order, image_sizes=None)
-    return model, description
+    pixels = replace(fed, form="pixels", channel_order="bgr", image_sizes=None)
+    return model, replace(description, input=pixels)
 
 
-def _check(model: onnx.ModelProto, description: dict, channel_order: str) -> None:
-    check_opset(model)
-    fed, resize = description["input"], description["resize"]
-    if channel_order not in ("bgr", "rgb"):
-        raise OptionError(
-            f"channel_order is {channel_order!r}; choose 'bgr' (as cv2 reads) or 'rgb'."
-        )
-    if fed["form"] != "tensor":
-        raise OptionError(
-            "The ONNX model has its preprocessing already; "
-            "give one that was exported without."
-        )
-    if resize["pad"] not in ("divisor", "fixed", "square", "around"):
-        raise OptionError(
-            f"The padding {resize['pad']!r} cannot be put into the graph; "
-            "export without preprocessing."
-        )
-    if fed["height"] is None or resize["keep_ratio"] or resize["scale"] is None:
-        return
-    width, height = resize["scale"]
-    if height > fed["height"] or width > fed["width"]:
-        raise OptionError(
-            f"Pictures become {width} x {height} pixels and the network takes "
-            f"{fed['width']} x {fed['height']}; export it for the config's image size."
-        )
-
-
-def _place(write: NodeWriter, description: dict) -> _Placement:
-    fed, rule = description["input"], description["resize"]
-    fixed = None if fed["height"] is None else [fed["height"], fed["width"]]
-    picture = write("Shape", fed["name"], start=1, end=3)
+def _place(write: NodeWriter, fed: InputForm, rule: ResizeRule) -> _Placement:
+    picture = write("Shape", fed.name, start=1, end=3)
     resized = _resized_size(write, picture, rule)
-    if fixed is not None and _may_exceed(rule, fixed):
-        resized = _fit(write, picture, resized, fixed)
-
-    divisor, pad = fed["size_divisor"], rule["pad"]
-    whole, padded, corner = fixed, resized, [0, 0]
-    if fixed is None:
-        padded = _own_padding(write, resized, rule, divisor)
-        cells = write("Div", write("Add", padded, divisor - 1), divisor)
-        whole = write("Mul", cells, divisor)
-    elif pad == "square":
-        square = _own_padding(write, resized, rule, divisor)
-        padded = write("Min", square, fixed)
-    if pad == "divisor" or (fixed is not None and pad != "square"):
+    corner: Numbers = [0, 0]
+    if fed.size is not None:
+        whole: Numbers = list(fed.size)
+        if _may_exceed(rule, fed.size):
+            resized = _fit(write, picture, resized, fed.size)
         padded = whole
-    if pad == "around":
+    else:
+        padded = _own_padding(write, resized, rule, fed.size_divisor)
+        whole = _multiple(write, padded, fed.size_divisor)
+        if rule.pad == "divisor":
+            padded = whole
+    if rule.pad == "around":
         corner = write("Sub", write("Div", whole, 2), write("Div", resized, 2))
     return _Placement(picture, resized, corner, padded, whole)
 
 
-def _own_padding(write: NodeWriter, resized: Size, rule: dict, divisor: int) -> Size:
+def _own_padding(
+    write: NodeWriter, resized: Numbers, rule: ResizeRule, divisor: int
+) -> Numbers:
     """Size after mmdet's ``Pad`` or CenterNet's, before that of the preprocessor."""
-    if rule["pad"] == "fixed" and rule["scale"] is not None:
-        return write("Max", resized, rule["scale"][::-1])
-    if rule["pad"] == "square":
-        return write("Max", resized, write("ReduceMax", resized, [0], keepdims=1))
-    if rule["pad"] == "around":
+    if rule.pad == "fixed" and rule.scale is not None:
+        return write("Max", resized, _height_and_width(rule.scale))
+    if rule.pad == "around":
         # There is always a border, of a whole divisor where none is needed.
         return write("Mul", write("Add", write("Div", resized, divisor), 1), divisor)
     return resized
 
 
-def _resized_size(write: NodeWriter, picture: str, rule: dict) -> Size:
+def _multiple(write: NodeWriter, size: Numbers, divisor: int) -> str:
+    """The next multiples of a divisor."""
+    cells = write("Div", write("Add", size, divisor - 1), divisor)
+    return write("Mul", cells, divisor)
+
+
+def _resized_size(write: NodeWriter, picture: str, rule: ResizeRule) -> Numbers:
     """Size after mmdet's ``Resize``."""
-    if rule["scale"] is None:
+    if rule.scale is None:
         return picture
-    if not rule["keep_ratio"]:
-        return rule["scale"][::-1]
+    if not rule.keep_ratio:
+        return _height_and_width(rule.scale)
     longest = write("ReduceMax", picture, [0], keepdims=1)
     shortest = write("ReduceMin", picture, [0], keepdims=1)
     factor = _smaller_fraction(
-        write, ([max(rule["scale"])], longest), ([min(rule["scale"])], shortest)
+        write,
+        _Fraction([max(rule.scale)], longest),
+        _Fraction([min(rule.scale)], shortest),
     )
-    return _scaled(write, picture, *factor)
+    return _scaled(write, picture, factor)
 
 
-def _may_exceed(rule: dict, fixed: list[int]) -> bool:
-    if rule["scale"] is None:
+def _height_and_width(scale: tuple[int, int]) -> list[int]:
+    return [scale[1], scale[0]]
+
+
+def _may_exceed(rule: ResizeRule, size: tuple[int, int]) -> bool:
+    if rule.scale is None:
         return True
-    return rule["keep_ratio"] and max(rule["scale"]) > min(fixed)
+    return rule.keep_ratio and max(rule.scale) > min(size)
 
 
-def _fit(write: NodeWriter, picture: str, resized: Size, fixed: list[int]) -> str:
+def _fit(
+    write: NodeWriter, picture: str, resized: Numbers, size: tuple[int, int]
+) -> str:
     """Keep what fits; the rest, such as upright in a wide input, becomes what does."""
-    height, width = write("Split", picture, axis=0, num_outputs=2, output_count=2)
-    factor = _smaller_fraction(write, ([fixed[0]], height), ([fixed[1]], width))
-    room = write("Sub", fixed, resized)
+    height, width = write.pair("Split", picture, axis=0, num_outputs=2)
+    factor = _smaller_fraction(
+        write, _Fraction([size[0]], height), _Fraction([size[1]], width)
+    )
+    room = write("Sub", list(size), resized)
     fits = write("GreaterOrEqual", write("ReduceMin", room, [0], keepdims=1), 0)
-    return write("Where", fits, resized, _scaled(write, picture, *factor))
+    return write("Where", fits, resized, _scaled(write, picture, factor))
 
 
-def _smaller_fraction(write: NodeWriter, one: tuple, other: tuple) -> tuple[str, str]:
-    """The smaller of two fractions of positive integers, without dividing."""
-    crossed = write("Mul", one[0], other[1]), write("Mul", other[0], one[1])
-    first = write("LessOrEqual", *crossed)
-    return write("Where", first, one[0], other[0]), write(
-        "Where", first, one[1], other[1]
+def _smaller_fraction(
+    write: NodeWriter, first: _Fraction, second: _Fraction
+) -> _Fraction:
+    """The smaller of two fractions, without dividing."""
+    crossed = (
+        write("Mul", first.numerator, second.denominator),
+        write("Mul", second.numerator, first.denominator),
+    )
+    is_first = write("LessOrEqual", *crossed)
+    return _Fraction(
+        write("Where", is_first, first.numerator, second.numerator),
+        write("Where", is_first, first.denominator, second.denominator),
     )
 
 
-def _scaled(write: NodeWriter, size: str, numerator: str, denominator: str) -> str:
+def _scaled(write: NodeWriter, size: str, factor: _Fraction) -> str:
     """``size`` times a fraction, halves rounded up, at least one pixel."""
-    doubled = write("Mul", write("Mul", size, numerator), 2)
-    halves = write("Add", doubled, denominator)
-    return write("Max", write("Div", halves, write("Mul", denominator, 2)), 1)
+    doubled = write("Mul", write("Mul", size, factor.numerator), 2)
+    halves = write("Add", doubled, factor.denominator)
+    return write("Max", write("Div", halves, write("Mul", factor.denominator, 2)), 1)
 
 
 def _resize(write: NodeWriter, image: str, placement: _Placement) -> str:
-    """Float grey levels (N, h, w, 3), whole numbers as cv2 gives them."""
+    """Float gray levels (N, h, w, 3), whole numbers as cv2 gives them."""
     pixels = write("Cast", image, to=FLOAT)
     if placement.resized is placement.picture:
         return pixels
@@ -251,22 +239,19 @@ def _pad(
     return write("Add", tensor, write("Mul", filled, fill))
 
 
-def _border(write: NodeWriter, inner: Size, corner: Size, outer: Size) -> str:
+def _border(write: NodeWriter, inner: Numbers, corner: Numbers, outer: Numbers) -> str:
     """The ``pads`` of a (N, C, h, w) tensor that lies at ``corner`` of ``outer``."""
     after = write("Sub", write("Sub", outer, inner), corner)
     return write("Concat", [0, 0], corner, [0, 0], after, axis=0)
 
 
 def _write_image_sizes(
-    write: NodeWriter, description: dict, placement: _Placement
+    write: NodeWriter, image: str, size: Numbers, output: str
 ) -> None:
     """Make the former second input, float32 (N, 2)."""
-    inside = description["resize"]["pad"] == "divisor"
-    size = placement.resized if inside else placement.padded
     size = write("Unsqueeze", write("Cast", size, to=FLOAT), [0])
-    batch = size_of(write, description["input"]["name"], 0)
-    shape = write("Concat", batch, [2], axis=0)
-    write("Expand", size, shape, output=description["input"]["image_sizes"])
+    shape = write("Concat", size_of(write, image, 0), [2], axis=0)
+    write("Expand", size, shape, output=output)
 
 
 def _to_picture(model: onnx.ModelProto, placement: _Placement, pad: str) -> None:
@@ -289,17 +274,16 @@ def _to_picture(model: onnx.ModelProto, placement: _Placement, pad: str) -> None
     insert_after(model, write)
 
 
-def _replace_inputs(model: onnx.ModelProto, fed: dict) -> None:
+def _replace_inputs(model: onnx.ModelProto, fed: InputForm) -> None:
     from onnx import helper
 
-    gone = (fed["name"], fed.get("image_sizes"))
+    gone = (fed.name, fed.image_sizes)
     others = [value for value in model.graph.input if value.name not in gone]
-    batch = "batch" if fed["batch"] is None else fed["batch"]
-    shape = [batch, "height", "width", 3]
-    image = helper.make_tensor_value_info(fed["name"], UINT8, shape)
+    shape = [fed.batch or "batch", "height", "width", 3]
+    image = helper.make_tensor_value_info(fed.name, UINT8, shape)
     del model.graph.input[:]
     model.graph.input.extend([image, *others])
 
 
-def _by_channel(values: list[float]) -> np.ndarray:
+def _by_channel(values: tuple[float, ...]) -> np.ndarray:
     return np.array(values, dtype=np.float32).reshape(1, 3, 1, 1)

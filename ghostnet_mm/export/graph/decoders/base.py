@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
+from ghostnet_runtime.description import MaskRule, SelectionRule
 from torch import Tensor, nn
 
-from ..selection_rules import Selection, nms_threshold, positive_or_none
+from ..selection_rules import nms_threshold, positive_or_none
 
 PREDICTION_METHODS = ("predict_by_feat", "_predict_by_feat_single")
 
@@ -28,11 +29,13 @@ class Decoder:
         output_names: Names of what `decode` returns, in order.
         has_factors: Whether a score factor belongs to each candidate.
         any_size: Whether the head works on other sizes than that of its config.
+        per_level: Whether mmdet takes the best of each level by itself.
     """
 
     HEADS: ClassVar[tuple[type, ...]]
     CODERS: ClassVar[tuple[str, ...]] = ()
     any_size: ClassVar[bool] = True
+    per_level: ClassVar[bool] = True
 
     def __init__(self, head: nn.Module):
         self.head = head
@@ -92,20 +95,25 @@ class Decoder:
         """
         raise NotImplementedError
 
-    def selection(self) -> Selection:
-        """Return mmdet's rules of selection for this head, from its ``test_cfg``."""
-        cfg = self.head.test_cfg
-        return Selection(
-            per_level=True,
+    def selection(self) -> SelectionRule:
+        """Return mmdet's rules of selection for any input, from the ``test_cfg``."""
+        cfg, coder = self.head.test_cfg, getattr(self.head, "bbox_coder", None)
+        return SelectionRule(
+            levels=None,
+            strides=tuple(self.strides) if self.per_level else (),
+            priors_per_cell=tuple(self.priors_per_cell) if self.per_level else (),
             score_threshold=float(cfg.get("score_thr", 0)),
             nms_pre=positive_or_none(cfg.get("nms_pre", -1)),
+            factor_threshold=None,
+            best_class=False,
             iou_threshold=nms_threshold(cfg.get("nms")),
             max_per_img=positive_or_none(cfg.get("max_per_img", -1)),
             min_bbox_size=float(cfg.get("min_bbox_size", -1)),
-            clip=bool(getattr(self.head.bbox_coder, "clip_border", True)),
+            clip=bool(getattr(coder, "clip_border", True)),
+            per_level=self.per_level,
         )
 
-    def mask_rules(self) -> dict[str, Any] | None:
+    def mask_rules(self) -> MaskRule | None:
         """Say how masks are made of the outputs; None without masks."""
         return None
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from ghostnet_runtime.description import SelectionRule
 from mmdet.models.dense_heads import CenterNetHead
 from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
 from torch import Tensor, nn
 
-from ..selection_rules import Selection
 from .base import Decoder, flatten_maps
 
 # mmdet takes the ratio of the input's and the map's sides; every CenterNet it has
@@ -22,6 +23,7 @@ class CenterNetDecoder(Decoder):
     """Decodes CenterNet; a score is 0 where the heat map has no peak."""
 
     HEADS = (CenterNetHead,)
+    per_level = False
 
     def __init__(self, head: nn.Module):
         super().__init__(head)
@@ -59,17 +61,18 @@ class CenterNetDecoder(Decoder):
             "scores": flatten_maps([peaks], self.head.num_classes),
         }
 
-    def selection(self) -> Selection:
+    def selection(self) -> SelectionRule:
         """Return mmdet's rules: the best peaks, without NMS.
 
         mmdet fills up to ``topk`` with cells that are no peak, whose score is 0.
         """
-        topk = self.head.test_cfg.topk
-        return Selection(
-            per_level=False,
+        topk = int(self.head.test_cfg.topk)
+        return replace(
+            super().selection(),
             score_threshold=0.0,
-            nms_pre=int(topk),
+            nms_pre=topk,
             iou_threshold=None,
-            max_per_img=int(topk),
+            max_per_img=topk,
+            min_bbox_size=-1.0,
             clip=False,
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+from ghostnet_runtime.description import MaskRule
 from mmdet.models.dense_heads import FCOSHead, GFLHead, RTMDetHead, RTMDetInsHead
 from torch import Tensor, nn
 
@@ -64,19 +64,19 @@ class MaskKernelDecoder(PointDecoder):
         result["mask_features"] = maps[3]
         return result
 
-    def mask_rules(self) -> dict[str, Any]:
+    def mask_rules(self) -> MaskRule:
         """Say how masks are made of kernels and features."""
         head = self.head
-        return {
-            "strides": self.strides,
-            "prior_offset": float(head.prior_generator.offset),
-            "coordinate_scale": COORDINATE_SCALE,
-            "feature_stride": self.strides[0],
-            "num_prototypes": head.num_prototypes,
-            "dynamic_channels": head.dyconv_channels,
-            "num_layers": head.num_dyconvs,
-            "threshold": float(head.test_cfg.get("mask_thr_binary", 0.5)),
-        }
+        return MaskRule(
+            strides=tuple(self.strides),
+            prior_offset=float(head.prior_generator.offset),
+            coordinate_scale=COORDINATE_SCALE,
+            feature_stride=self.strides[0],
+            num_prototypes=head.num_prototypes,
+            dynamic_channels=head.dyconv_channels,
+            num_layers=head.num_dyconvs,
+            threshold=float(head.test_cfg.get("mask_thr_binary", 0.5)),
+        )
 
 
 class DistributionDecoder(Decoder):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from ghostnet_runtime.description import SelectionRule
 from mmdet.models.dense_heads import YOLOV3Head
 from torch import Tensor, nn
 
-from ..selection_rules import Selection
 from .base import Decoder, flatten_maps, stride_of_each_prior
 
 
@@ -18,6 +18,7 @@ class YOLOv3Decoder(Decoder):
 
     HEADS = (YOLOV3Head,)
     CODERS = ("YOLOBBoxCoder",)
+    per_level = False
 
     def __init__(self, head: nn.Module):
         super().__init__(head)
@@ -48,12 +49,11 @@ class YOLOv3Decoder(Decoder):
             "score_factors": chances[..., 0],
         }
 
-    def selection(self) -> Selection:
+    def selection(self) -> SelectionRule:
         """Return mmdet's rules of selection, from ``test_cfg``."""
         threshold = self.head.test_cfg.get("conf_thr", -1)
         return replace(
             super().selection(),
-            per_level=False,
             factor_threshold=float(threshold) if threshold > 0 else None,
             clip=False,
         )

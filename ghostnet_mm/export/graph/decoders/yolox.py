@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from ghostnet_runtime.description import SelectionRule
 from mmdet.models.dense_heads import YOLOXHead
 from torch import Tensor, nn
 
-from ..selection_rules import Selection, nms_threshold
 from .base import Decoder, flatten_maps
 
 
@@ -16,6 +17,7 @@ class YOLOXDecoder(Decoder):
     """Decodes YOLOX; objectness is the score factor."""
 
     HEADS = (YOLOXHead,)
+    per_level = False
 
     def __init__(self, head: nn.Module):
         super().__init__(head)
@@ -45,15 +47,13 @@ class YOLOXDecoder(Decoder):
             "score_factors": flatten_maps(maps[2], 1).squeeze(-1).sigmoid(),
         }
 
-    def selection(self) -> Selection:
+    def selection(self) -> SelectionRule:
         """Return mmdet's rules of selection, which keep every box that NMS leaves."""
-        cfg = self.head.test_cfg
-        return Selection(
-            per_level=False,
+        return replace(
+            super().selection(),
             best_class=True,
-            score_threshold=float(cfg.score_thr),
             nms_pre=None,
-            iou_threshold=nms_threshold(cfg.nms),
             max_per_img=None,
+            min_bbox_size=-1.0,
             clip=False,
         )

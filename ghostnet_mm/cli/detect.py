@@ -1,0 +1,109 @@
+"""``ghostnet detect``: detect objects in pictures, videos or a camera's view."""
+
+import argparse
+
+DESCRIPTION = """\
+Run a trained detector on INPUT: an image, a folder of images, a video file, or the
+index of a camera. Writes annotated pictures (or a video) and detections.json to the
+output folder as it goes: whatever ends a run, what is finished stays. Exit status 1
+says that some pictures could not be read; the JSON file names them too."""
+
+EXAMPLES = """\
+examples:
+  ghostnet detect street.jpg --checkpoint work_dirs/my_run/epoch_12.pth
+  ghostnet detect photos/ --checkpoint epoch_12.pth --score-threshold 0.5
+  ghostnet detect 0 --checkpoint epoch_12.pth --out camera --max-frames 300
+
+detections.json is a list with one entry per picture:
+  {"image": "street.jpg", "width": 640, "height": 480, "detections":
+    [{"class": "car", "label": 2, "score": 0.91, "bbox": [x1, y1, x2, y2]}]}
+(a video has "frame": 0, 1, ... instead of "image"). A model with masks adds to each
+detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE. A
+panoptic model has instead of the detections "segments":
+    [{"id": 1002, "class": "car", "label": 2, "is_thing": true, "area": 5300}].
+A picture that could not be read has instead {"image": "broken.jpg", "error": "..."},
+and several frames in a row {"frame": 20, "frames": 3, "error": "..."}."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("input", metavar="INPUT", help="image, folder, video or index")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help="weights written by ghostnet train",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="default: the config that the checkpoint carries",
+    )
+    parser.add_argument(
+        "--out",
+        default="detections",
+        metavar="DIR",
+        help="output folder (default: detections)",
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.3,
+        metavar="S",
+        help="leave out detections below this score, 0 to 1 (default: 0.3)",
+    )
+    parser.add_argument(
+        "--max-frames", type=int, metavar="N", help="stop after N pictures or frames"
+    )
+    parser.add_argument(
+        "--panoptic-png",
+        action="store_true",
+        help="also write each panoptic map as PNG: id = red + 256 green + 65536 blue",
+    )
+    parser.add_argument(
+        "--device", help="such as cpu or cuda:0 (default: the first GPU, or the CPU)"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="change settings of the config, such as model.test_cfg.nms.iou_threshold",
+    )
+
+
+def check_arguments(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> None:
+    """End with a usage error where options are impossible together."""
+    if not 0 <= arguments.score_threshold <= 1:
+        parser.error("--score-threshold must lie between 0 and 1")
+    if arguments.max_frames is not None and arguments.max_frames < 1:
+        parser.error("--max-frames must be 1 or more")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; 1 says that pictures are missing."""
+    from ghostnet_runtime.picture_results import detect_all
+
+    from ghostnet_mm.configuration import Options
+    from ghostnet_mm.engine.inference.detection import (
+        load_detector,
+        write_panoptic_png,
+    )
+
+    detector = load_detector(
+        arguments.checkpoint,
+        arguments.config,
+        Options.from_arguments(arguments),
+        arguments.device,
+    )
+    results = detect_all(
+        detector.detect,
+        arguments.input,
+        arguments.out,
+        arguments.score_threshold,
+        arguments.max_frames,
+        keep=write_panoptic_png if arguments.panoptic_png else None,
+    )
+    return 1 if results.missing else 0

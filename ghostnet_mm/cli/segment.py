@@ -1,0 +1,61 @@
+"""``ghostnet segment``: draw what a segmentor says about every pixel of pictures."""
+
+import argparse
+
+DESCRIPTION = """\
+Run a trained segmentor on INPUT: an image or a folder of images. For each picture
+street.jpg the output folder gets street.jpg.png, tinted by class with a legend, and
+street.jpg.labels.png, whose grey values are the labels. Exit status 1 says that some
+pictures could not be read; they are named at the end."""
+
+EXAMPLES = """\
+examples:
+  ghostnet segment street.jpg --checkpoint work_dirs/my_run/iter_160000.pth
+  ghostnet segment photos/ --checkpoint iter_160000.pth --out segmented"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("input", metavar="INPUT", help="image or folder")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help="weights written by ghostnet train",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="default: the config that the checkpoint carries",
+    )
+    parser.add_argument(
+        "--out",
+        default="segmented",
+        metavar="DIR",
+        help="output folder (default: segmented)",
+    )
+    parser.add_argument(
+        "--device", help="such as cpu or cuda:0 (default: the first GPU, or the CPU)"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="change settings of the config, such as model.test_cfg.mode=slide",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; 1 says that pictures are missing."""
+    from ghostnet_mm.configuration import Options
+    from ghostnet_mm.engine.inference.segmentation import load_segmentor, segment_all
+
+    segmentor = load_segmentor(
+        arguments.checkpoint,
+        arguments.config,
+        Options.from_arguments(arguments),
+        arguments.device,
+    )
+    report = segment_all(segmentor, arguments.input, arguments.out)
+    return 1 if report.missing else 0

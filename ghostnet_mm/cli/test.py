@@ -1,0 +1,70 @@
+"""``ghostnet test``: evaluate a model."""
+
+import argparse
+
+from .detector_options import add_detector_options
+
+DESCRIPTION = """\
+Evaluate CHECKPOINT on the test split of CONFIG and print its scores, COCO AP for each
+class. The checkpoint must fit the config in full.
+
+Named options win over --cfg-options, and these win over the file."""
+
+EXAMPLES = """\
+examples:
+  ghostnet test retinanet_ghostnet_coco epoch_12.pth --data-root coco
+  ghostnet test retinanet_ghostnet_digits \\
+      work_dirs/retinanet_ghostnet_digits/epoch_5.pth \\
+      --out digits.json --show-dir pictures"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_detector_options(
+        parser,
+        config="a name from ghostnet configs, or your file",
+        data_root="test on the COCO-layout folder DIR (its val split if it has no test "
+        "split); class names, num_classes and the evaluator follow",
+        cfg_options="test_dataloader.batch_size=8",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the detections as COCO results JSON"
+    )
+    parser.add_argument(
+        "--show-dir", metavar="DIR", help="write the pictures with their detections"
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.3,
+        metavar="S",
+        help="lowest score drawn in the pictures (default: 0.3); AP counts them all",
+    )
+    parser.add_argument(
+        "--work-dir",
+        metavar="DIR",
+        help="where the log goes; default: ./work_dirs/<name of the config>/test",
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="what started the processes (default: none, a single one)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks."""
+    from ghostnet_mm.configuration import Options, prepare_run
+    from ghostnet_mm.engine.run import run_testing
+
+    options = Options.from_arguments(arguments)
+    prepared = prepare_run(arguments.config, options, training=False)
+    run_testing(
+        prepared.cfg,
+        arguments.checkpoint,
+        model=prepared.model,
+        out=arguments.out,
+        show_dir=arguments.show_dir,
+        score_threshold=arguments.score_threshold,
+    )

@@ -1,0 +1,1 @@
+"""The clean copy: what mmdet and all tools read in place of the originals."""

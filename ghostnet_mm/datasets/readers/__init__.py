@@ -1,0 +1,1 @@
+"""Reading what labelling tools write: one module per format, found by looking."""

@@ -1,0 +1,1 @@
+"""COCO object detection, as its many writers write it."""

@@ -1,0 +1,169 @@
+"""From a user's folders to one data set in memory, repaired."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from .annotations.data_set import UNSPLIT, DataSet, Part, Split
+from .annotations.findings import Findings, printable
+from .readers.listing import Listing, list_files
+from .readers.looking import find_sources
+from .readers.sources import Reading, Source
+from .repairs.boxes import (
+    clip_to_pictures,
+    read_crowds_as_objects,
+    without_doubles,
+    without_invalid_boxes,
+)
+from .repairs.frames import fit_to_pictures
+from .repairs.joining import joined
+from .repairs.picture_files import without_lost_pictures
+from .repairs.refusals import refuse_most_lost, refuse_useless
+
+TRAINING = ("train", "val")
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a data set is to be read.
+
+    Attributes:
+        training: Whether for training, which needs no test split, rather than for
+            testing.
+        crowd_as_objects: Whether crowd regions are objects.
+    """
+
+    training: bool = True
+    crowd_as_objects: bool = False
+
+
+def read_data_set(
+    listings: Sequence[Listing], options: ReadingOptions, findings: Findings
+) -> DataSet:
+    """Read data roots into one data set and repair it.
+
+    Args:
+        listings: The files of each root.
+        options: What is wanted.
+        findings: Where what is odd is counted.
+
+    Raises:
+        DataError: There is nothing to read, most of it is unusable, or its meaning is
+            open.
+    """
+    parts = [
+        part
+        for listing in listings
+        for part in _read_root(listing, options, findings, several=len(listings) > 1)
+    ]
+    data = joined(parts, findings)
+    if not data.classes:
+        raise DataError(
+            f"{_roots(listings)} lists no classes; give the annotations a list of them."
+        )
+    for name in list(data.splits):
+        data.splits[name] = _repaired(data.splits[name], name, options, findings)
+    _refuse_unlabelled(data, listings, options)
+    return data
+
+
+def _read_root(
+    listing: Listing, options: ReadingOptions, findings: Findings, several: bool
+) -> list[Part]:
+    findings.add_all("folder-unreadable", "", listing.unreadable)
+    sources = find_sources(listing, findings)
+    reading = Reading(listing, findings)
+    wanted = [source for source in sources if _is_wanted(source, sources, options)]
+    parts = [source.read(reading) for source in wanted]
+    for name in {name for source in wanted for name in source.files}:
+        _refuse_changed(listing, name)
+    if several:
+        # Two roots may well have files of the same name.
+        for part in parts:
+            part.source = f"{listing.root.name}/{part.source}"
+    return parts
+
+
+def _is_wanted(
+    source: Source, sources: Sequence[Source], options: ReadingOptions
+) -> bool:
+    """Say whether a split is needed: what is not used need not be readable."""
+    if not options.training or source.split != "test":
+        return True
+    # A test split alone is refused later, in words of its own.
+    return all(other.split == "test" for other in sources)
+
+
+def _refuse_changed(listing: Listing, name: str) -> None:
+    try:
+        status = os.stat(listing.path(name))
+    except OSError:
+        status = None
+    if status is None or listing.files[name] != (status.st_size, status.st_mtime_ns):
+        raise DataError(
+            f"{listing.path(name)} has changed while it was read; start again when it "
+            f"is finished."
+        )
+
+
+def _repaired(
+    split: Split, name: str, options: ReadingOptions, findings: Findings
+) -> Split:
+    place = _place(split, name)
+    without_invalid_boxes(split, place, findings)
+    split, headers = without_lost_pictures(split, place, findings)
+    fit_to_pictures(split, headers, place, findings)
+    clip_to_pictures(split, place, findings)
+    without_doubles(split, place, findings)
+    if options.crowd_as_objects:
+        read_crowds_as_objects(split, place, findings)
+    refuse_most_lost(split, place, findings)
+    return _in_order(split)
+
+
+def _place(split: Split, name: str) -> str:
+    """Return what messages call a split: its file, if it has one, or its name."""
+    if len(split.sources) == 1 and split.sources[0] not in ("", "."):
+        return split.sources[0]
+    return name or "data"
+
+
+def _in_order(split: Split) -> Split:
+    """Return the split with its pictures in the order of their names.
+
+    Formats that are folders have no other order, and the same data shall be the same
+    run in every format.
+    """
+    names = [os.path.basename(p.path) for p in split.pictures]
+    order = sorted(range(len(names)), key=lambda i: (names[i], split.pictures[i].path))
+    return split.of_pictures(np.array(order, dtype=np.int64).tolist())
+
+
+def _refuse_unlabelled(
+    data: DataSet, listings: Sequence[Listing], options: ReadingOptions
+) -> None:
+    for name, split in data.splits.items():
+        if name == "test" and not split.is_labelled:
+            continue
+        refuse_useless(split, _place(split, name))
+    needed = TRAINING if options.training else ("val", "test")
+    if UNSPLIT not in data.splits and not set(needed) & set(data.splits):
+        raise DataError(
+            f"{_roots(listings)} has no split for "
+            f"{'training' if options.training else 'testing'}: only "
+            f"{', '.join(data.splits)}."
+        )
+
+
+def _roots(listings: Sequence[Listing]) -> str:
+    return " and ".join(printable(listing.root) for listing in listings)
+
+
+def list_roots(roots: Sequence[str | os.PathLike]) -> list[Listing]:
+    """List data roots; see `list_files`."""
+    return [list_files(root) for root in dict.fromkeys(map(os.fspath, roots))]

@@ -1,0 +1,1 @@
+"""What each runtime can do: one class each, registered by name."""

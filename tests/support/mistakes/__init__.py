@@ -1,0 +1,1 @@
+"""What users get wrong, by what it is about."""

@@ -1,0 +1,137 @@
+"""Data that cannot be trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from support.mistakes.cases import BadInput, Prepare
+from support.running_tools import TINY
+from support.tiny_coco import annotation_file, edit_annotations, make_tiny_coco
+
+
+def _with_annotations(change: Callable[[dict], None]) -> Prepare:
+    def prepare(folder: Path) -> list[str]:
+        root = make_tiny_coco(folder / "data")
+        edit_annotations(root, change)
+        return [TINY, "--data-root", str(root)]
+
+    return prepare
+
+
+def _with_box(bbox: list[float], count: int = 2) -> Prepare:
+    def change(content: dict) -> None:
+        for annotation in content["annotations"][:count]:
+            annotation["bbox"] = bbox
+
+    return _with_annotations(change)
+
+
+def _missing_annotations(folder: Path) -> list[str]:
+    root = make_tiny_coco(folder / "data")
+    annotation_file(root, "val2017").unlink()
+    return [TINY, "--data-root", str(root)]
+
+
+def _missing_image(folder: Path) -> list[str]:
+    root = make_tiny_coco(folder / "data")
+    (root / "train2017" / "0002.png").unlink()
+    return [TINY, "--data-root", str(root)]
+
+
+def _damaged_training_image(folder: Path) -> list[str]:
+    root = make_tiny_coco(folder / "data")
+    for image in (root / "train2017").iterdir():
+        image.write_bytes(b"no picture")
+    return [TINY, "--data-root", str(root)]
+
+
+def _truncated_json(folder: Path) -> list[str]:
+    root = make_tiny_coco(folder / "data")
+    file = annotation_file(root)
+    file.write_text(file.read_text()[:100])
+    return [TINY, "--data-root", str(root)]
+
+
+def _json_list(folder: Path) -> list[str]:
+    root = make_tiny_coco(folder / "data")
+    annotation_file(root).write_text(json.dumps([dict(image="a.png", boxes=[])]))
+    return [TINY, "--data-root", str(root)]
+
+
+def _other_classes(folder: Path) -> list[str]:
+    """The config's own data and 80 classes, where the file has two others."""
+    root = make_tiny_coco(folder / "data")
+    config = folder / "two_classes.py"
+    lines = [f"_base_ = {TINY!r}"]
+    for split in ("train", "val", "test"):
+        name = "train2017" if split == "train" else "val2017"
+        dataset = dict(
+            data_root=str(root),
+            ann_file=f"annotations/instances_{name}.json",
+            data_prefix=dict(img=f"{name}/"),
+        )
+        lines.append(f"{split}_dataloader = dict(dataset={dataset!r})")
+        if split != "train":
+            file = str(annotation_file(root, name))
+            lines.append(f"{split}_evaluator = dict(ann_file={file!r})")
+    config.write_text("\n".join(lines))
+    return [str(config)]
+
+
+def _other_class_count(folder: Path) -> list[str]:
+    argv = _other_classes(folder)
+    config = Path(argv[0])
+    names = "metainfo=dict(classes=('cup', 'plate'))"
+    config.write_text(
+        config.read_text()
+        .replace("dict(dataset={", f"dict(dataset=dict({names}, **{{")
+        # close the dict that was opened
+        .replace("}})", "}}))")
+    )
+    return argv
+
+
+NAN = float("nan")
+DATA = (
+    BadInput(
+        "data root that does not exist",
+        "train",
+        lambda folder: [TINY, "--data-root", "nowhere"],
+        ("nowhere",),
+    ),
+    BadInput("annotation file missing", "train", _missing_annotations, ("data", "val")),
+    BadInput(
+        "config whose data is not there (no --data-root)",
+        "train",
+        lambda folder: [TINY],
+        ("instances_train2017.json", "--data-root"),
+    ),
+    BadInput("image missing", "train", _missing_image, ("0002.png",)),
+    BadInput(
+        "images in the dataset damaged",
+        "train",
+        _damaged_training_image,
+        (".png", "cannot be read as an image"),
+    ),
+    BadInput("annotation file cut off", "train", _truncated_json, ("JSON",)),
+    BadInput("annotation file that is not COCO", "train", _json_list, ("COCO",)),
+    BadInput(
+        "classes of the annotation file not those of the model",
+        "train",
+        _other_classes,
+        ("class",),
+    ),
+    BadInput(
+        "number of classes not that of the model",
+        "train",
+        _other_class_count,
+        ("num_classes is 80", "2 classes", "--data-root"),
+    ),
+    BadInput("boxes that are NaN", "train", _with_box([NAN, 5, 10, 10]), ("1, 2",)),
+    BadInput(
+        "boxes that are inverted", "train", _with_box([30, 30, -8, -8]), ("1, 2",)
+    ),
+    BadInput("boxes outside the image", "train", _with_box([500, 5, 9, 9]), ("1, 2",)),
+)

@@ -1,0 +1,42 @@
+"""A card is written whatever a file computes."""
+
+import numpy as np
+from support.random_detectors import build
+
+from ghostnet_mm.engine.inference.detection import picture_pipeline
+from ghostnet_mm.errors import DataError
+from ghostnet_mm.export.card.deploy_card import DeployCard
+from ghostnet_mm.export.card.export_request import ExportRequest
+from ghostnet_mm.export.exported_detector import ExportedDetector
+from ghostnet_mm.export.exporting import export_detector
+
+
+def test_a_file_that_computes_no_numbers_is_a_failure_on_the_card(
+    monkeypatch, tmp_path
+):
+    def detect(self, pixels):
+        raise DataError(
+            "Of 9 detections 2 have a box that is no number: the model's ..."
+        )
+
+    monkeypatch.setattr(ExportedDetector, "detect", detect)
+    cfg, model = build("yolox_ghostnet-nano_coco")
+    model.cfg = cfg
+    classes = tuple(map(str, range(80)))
+    export_detector(
+        Detector(model, classes, picture_pipeline(cfg)),
+        tmp_path / "out",
+        "a",
+        ExportRequest(
+            formats=["torchscript"],
+            pictures=[np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)],
+            size=(64, 64),
+            rounds=1,
+        ),
+    )
+    card = DeployCard.read(tmp_path / "out" / "deploy_card.json")
+    (exported,) = card.formats
+    assert exported.failures[-1] == "Of 9 detections 2 have a box that is no number"
+    assert exported.detections.pairs == 0
+    assert (tmp_path / "out" / "a.pt").is_file()
+    assert "is no number" in (tmp_path / "out" / "deploy_card.html").read_text()

@@ -6,6 +6,7 @@ from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
 from .hooks.weight_average import StepEMAHook, WeightAverage
+from .hooks.whole_checkpoints import WholeCheckpoints
 from .quiet_runner import QuietRunner
 from .training.cpu_amp import CpuAmpOptimWrapper
 from .training.layer_decay import GhostLayerDecayOptimWrapperConstructor
@@ -26,4 +27,5 @@ __all__ = [
     "SavePictures",
     "StepEMAHook",
     "WeightAverage",
+    "WholeCheckpoints",
 ]

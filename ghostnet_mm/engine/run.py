@@ -56,9 +56,11 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
         check_data(cfg, ("train", "val"))
         check_weights(_built(cfg, model), cfg)
         check_work_dir(cfg)
-    if checkpoint_to_resume(cfg) is not None:
+    resumed = checkpoint_to_resume(cfg)
+    if resumed is not None:
         # The checkpoint brings the backbone's weights; do not ask the network for any.
         forget_pretrained(cfg.model)
+    _keep_checkpoints_whole(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
     with (
         own_instances(),
@@ -66,6 +68,9 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
         mistakes_told(cfg),
     ):
         runner = _build_runner(cfg)
+        if resumed is not None:
+            # mmengine would take what last_checkpoint names, whole or not.
+            runner._load_from = resumed
         _introduce(runner, cfg)
         runner.train()
     return _last_scores(runner)
@@ -153,6 +158,14 @@ def _with_hooks(cfg: Config, *names: str) -> Config:
         dict(type=name) for name in names if name not in present
     ]
     return cfg
+
+
+def _keep_checkpoints_whole(cfg: Config) -> None:
+    hooks = cfg.get("default_hooks") or {}
+    hook = hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
+    if hook is not None and hook["type"] == "CheckpointHook":
+        hook["type"] = "WholeCheckpoints"
+    cfg.default_hooks = hooks
 
 
 def _built(cfg: Config, model: nn.Module | None) -> nn.Module:

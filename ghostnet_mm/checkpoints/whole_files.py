@@ -34,7 +34,7 @@ def install_whole_saving() -> None:
     if not hasattr(original, "__wrapped__"):
         replacement = _for_local_files(original)
         for module in (mmengine_checkpoint, mmengine_runner, mmengine.runner):
-            module.save_checkpoint = replacement  # type: ignore[attr-defined]
+            module.save_checkpoint = replacement
 
 
 def save_whole(checkpoint: Any, path: str | os.PathLike[str]) -> None:

@@ -1,6 +1,11 @@
 """``ghostnet export``: export a trained detector for phones and CPUs, with proof."""
 
 import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 from .detector_options import (
     add_deployment_options,
@@ -122,12 +127,12 @@ def run(arguments: argparse.Namespace) -> None:
         device="cpu",
     )
     labelled = None
+    pictures: Iterable[np.ndarray] = []  # of one of the two options, at the least
     if arguments.data_root is not None:
         labelled = labelled_pictures(detector.model.cfg, arguments.limit)
+        pictures = labelled.read()
     if arguments.images is not None:
         pictures = (picture.pixels for picture in open_source(arguments.images))
-    else:
-        pictures = labelled.read()
     name = arguments.name or config_name(arguments.config)
     out_dir = arguments.out or Path(arguments.checkpoint).parent / "deploy"
     card = export_detector(

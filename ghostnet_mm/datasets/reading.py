@@ -166,4 +166,6 @@ def _roots(listings: Sequence[Listing]) -> str:
 
 def list_roots(roots: Sequence[str | os.PathLike]) -> list[Listing]:
     """List data roots; see `list_files`."""
-    return [list_files(root) for root in dict.fromkeys(map(os.fspath, roots))]
+    return [
+        list_files(root) for root in dict.fromkeys(os.fspath(root) for root in roots)
+    ]

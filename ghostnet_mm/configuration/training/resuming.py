@@ -78,7 +78,7 @@ def find_checkpoint(work_dir: str | os.PathLike[str]) -> FoundCheckpoint:
     Args:
         work_dir: The folder of the run; it need not exist.
     """
-    damaged = []
+    damaged: list[str] = []
     for file in _candidates(Path(work_dir)):
         stat = file.stat()
         if _is_whole_as_of(str(file), stat.st_size, stat.st_mtime_ns):

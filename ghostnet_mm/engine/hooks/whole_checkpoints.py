@@ -59,7 +59,7 @@ class WholeCheckpoints(CheckpointHook):
 
     @contextmanager
     def _removals_later(self) -> Iterator[None]:
-        backend = self.file_backend
+        backend: Any = self.file_backend
         self.file_backend = later = _RemovalsLater(backend)
         try:
             yield

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from detector_options import add_detector_options
+from detector_options import add_data_options, add_detector_options
 
 DESCRIPTION = """\
 Evaluate CHECKPOINT on the test split of CONFIG and print its scores, COCO AP for each
@@ -30,10 +30,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_detector_options(
         parser,
         config="a file of configs/, or yours",
-        data_root="test on the COCO-layout folder DIR (its val split if it has no test "
-        "split); class names, num_classes and the evaluator follow",
+        data_root="test on the folder DIR (its val split if it has no test split); "
+        "class names, num_classes and the evaluator follow",
         cfg_options="test_dataloader.batch_size=8",
     )
+    add_data_options(parser)
     parser.add_argument(
         "--out", metavar="FILE", help="write the detections as COCO results JSON"
     )

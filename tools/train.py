@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from detector_options import add_data_options
+
 DESCRIPTION = """\
 Train the model of CONFIG, validate it as the config says, and print the table of
 scores.
@@ -36,10 +38,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("config", metavar="CONFIG", help="a file of configs/, or yours")
     parser.add_argument(
         "--data-root",
+        nargs="+",
+        action="extend",
         metavar="DIR",
-        help="train on the COCO-layout folder DIR; class names, num_classes and the "
-        "evaluators follow",
+        help="train on your folder, in COCO, YOLO, Pascal VOC, LabelMe, CVAT, VIA or "
+        "Label Studio format; several are joined by the names of their classes",
     )
+    add_data_options(parser)
     parser.add_argument(
         "--backbone-weights",
         metavar="SOURCE",

@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from ..datasets.layouts.coco import point_config_at
 from ..errors import CheckpointError, OptionError
 from .console import tell
+from .data.clean_data import use_data_roots
 from .data.other_data import point_at_root
 from .files.option_keys import check_option_keys
 from .files.reading import read_config
@@ -72,9 +73,15 @@ def apply_options(cfg: Config, options: Options, training: bool = True) -> Confi
     file_model = copy.deepcopy(cfg.model)
     _merge_assignments(cfg, options)
     if options.data_root is not None and is_other_task:
-        point_at_root(cfg, options.data_root)
+        point_at_root(cfg, _only_root(options.data_root))
     elif options.data_root is not None:
-        point_config_at(cfg, options.data_root, training=training)
+        use_data_roots(
+            cfg,
+            options.data_root,
+            training,
+            strict=options.strict_data,
+            crowd_as_objects=options.crowd_as_objects,
+        )
     if options.backbone_weights is not None:
         _set_backbone_weights(cfg, options.backbone_weights)
     _set_work_dir(cfg, options, training)
@@ -92,6 +99,14 @@ def apply_options(cfg: Config, options: Options, training: bool = True) -> Confi
         _add_vis_backend(cfg, options.vis)
     _fit_model_together(cfg, file_model, is_other_task)
     return cfg
+
+
+def _only_root(roots: str | Sequence[str]) -> str:
+    if isinstance(roots, str):
+        return roots
+    if len(roots) > 1:
+        raise OptionError("Only detection configs join several --data-root; name one.")
+    return roots[0]
 
 
 def _fit_model_together(

@@ -4,6 +4,7 @@ from .hooks.early_stop import EarlyStop
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
+from .hooks.unreadable_pictures import UnreadablePictures
 from .hooks.weight_average import StepEMAHook, WeightAverage
 from .quiet_runner import QuietRunner
 from .training.cpu_amp import CpuAmpOptimWrapper
@@ -23,5 +24,6 @@ __all__ = [
     "ResultTable",
     "SavePictures",
     "StepEMAHook",
+    "UnreadablePictures",
     "WeightAverage",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ghostnet_runtime.atomic_writing import write_text
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -19,12 +21,14 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..configuration.console import is_first_process, tell
+from ..configuration.data.clean_data import data_report, use_clean_data
 from ..configuration.data.detection_checks import check_data
 from ..configuration.data.other_data import check_other_data
 from ..configuration.files.work_dir import check_work_dir
 from ..configuration.model.building import build_on_meta, option_error_for
 from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
 from ..configuration.training.resuming import checkpoint_to_resume
+from ..datasets.clean_copy.original_ids import restore_ids
 from ..errors import CheckpointError, DataError, OptionError
 from ..evaluation.coco_table import ask_for_full_table
 from .detector_checkpoint import (
@@ -59,6 +63,7 @@ def run_training(cfg: Config) -> dict[str, float]:
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
+    use_clean_data(cfg, ("train", "val"))
     if is_first_process():
         # The other processes would read the same files.
         _check_data(cfg, ("train", "val"))
@@ -71,6 +76,7 @@ def run_training(cfg: Config) -> dict[str, float]:
     with _new_work_dir_removed_on_mistake(cfg.work_dir), _mistakes_told(cfg):
         runner = _build(cfg)
         _introduce(runner, cfg)
+        _report_data(cfg, ("train", "val"))
         runner.train()
     return _last_scores(runner)
 
@@ -111,8 +117,14 @@ def run_testing(
     model = build_on_meta(cfg.model, "model")
     weights, is_converted = read_tested_weights(model, checkpoint, scope_of(cfg))
     check_fit(model, weights, checkpoint)
+    use_clean_data(cfg, ("test",))
     if is_first_process():
         _check_data(cfg, ("test",))
+    if out is None and _is_unscored(cfg.test_evaluator):
+        raise OptionError(
+            "The test split has no annotations, so there is nothing to score; pass "
+            "--out FILE for the detections."
+        )
     cfg.load_from, cfg.resume = str(checkpoint), False
     ask_for_full_table(cfg.test_evaluator)
     if show_dir is not None:
@@ -136,7 +148,8 @@ def run_testing(
         )
         metrics = runner.test()
         if out is not None and is_first_process():
-            for file in _move_results(Path(scratch), Path(out)):
+            test_file = cfg.test_dataloader.dataset.get("ann_file")
+            for file in _move_results(Path(scratch), Path(out), test_file):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
@@ -150,7 +163,7 @@ def _with_console_hooks(cfg: Config) -> Config:
     present = {hook["type"] for hook in hooks}
     hooks += [
         dict(type=name)
-        for name in ("ProgressLine", "ResultTable")
+        for name in ("ProgressLine", "ResultTable", "UnreadablePictures")
         if name not in present
     ]
     cfg.custom_hooks = hooks
@@ -244,14 +257,29 @@ def _set_results_prefix(evaluators: Any, prefix: str) -> None:
     raise OptionError("--out needs a CocoMetric as test_evaluator in the config.")
 
 
-def _move_results(scratch: Path, out: Path) -> list[Path]:
+def _is_unscored(evaluators: Any) -> bool:
+    listed = evaluators if isinstance(evaluators, list) else [evaluators]
+    return any(evaluator.get("format_only") for evaluator in listed)
+
+
+def _move_results(scratch: Path, out: Path, test_file: str | None) -> list[Path]:
+    """Write the results under their names, in the ids of the user's own file."""
     written = []
     for kind, target in (("bbox", out), ("segm", out.with_suffix(".segm.json"))):
         source = scratch / f"results.{kind}.json"
         if source.is_file():
+            if test_file is not None:
+                restore_ids(source, test_file)
             shutil.move(source, target)
             written.append(target)
     return written
+
+
+def _report_data(cfg: Config, splits: Sequence[str]) -> None:
+    if is_first_process() and scope_of(cfg) not in OPTIONAL_SCOPES:
+        report = data_report(cfg, splits)
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        write_text(Path(cfg.work_dir) / "data_report.json", text)
 
 
 def _last_scores(runner: Runner) -> dict[str, float]:

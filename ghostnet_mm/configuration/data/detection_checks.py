@@ -10,9 +10,8 @@ from typing import Any
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
-from ...datasets.checks.annotations import check_annotations
-from ...datasets.checks.masks import check_masks
 from ...datasets.checks.panoptic import check_panoptic_annotations
+from ...datasets.clean_copy.copying import split_behind
 from ...errors import DataError, OptionError
 
 HEADS = ("bbox_head", "mask_head", "roi_head")
@@ -44,7 +43,7 @@ def check_data(cfg: Config, splits: Sequence[str]) -> None:
     """Check every dataset that the run will read.
 
     Args:
-        cfg: The config after all options.
+        cfg: The config after all options and `use_clean_data`.
         splits: Which of ``train``, ``val``, ``test`` the run uses.
 
     Raises:
@@ -175,9 +174,8 @@ def _listed(evaluators: Any) -> Sequence[Mapping[str, Any]]:
 
 def _check_content(folder: AnnotatedFolder, with_masks: bool) -> None:
     if folder.seg_dir is None:
-        check_annotations(folder.ann_file, folder.image_dir, folder.classes)
         if with_masks:
-            check_masks(folder.ann_file)
+            _check_masks(folder)
         return
     check_panoptic_annotations(
         folder.ann_file,
@@ -186,6 +184,19 @@ def _check_content(folder: AnnotatedFolder, with_masks: bool) -> None:
         folder.classes,
         folder.things,
     )
+
+
+def _check_masks(folder: AnnotatedFolder) -> None:
+    split = split_behind(folder.ann_file)
+    if split is not None and split.without_mask:
+        names = ", ".join(split.first_without_mask)
+        more = ", ..." if split.without_mask > len(split.first_without_mask) else ""
+        raise DataError(
+            f"{' and '.join(split.sources)} has {split.without_mask} of "
+            f"{split.objects} annotations without a usable 'segmentation' (ids {names}"
+            f"{more}), and the config needs masks; export them as polygons, or choose "
+            f"a config for boxes."
+        )
 
 
 def _check_files(folder: AnnotatedFolder) -> None:

@@ -10,6 +10,7 @@ from .coco.finding import find_coco
 from .json_files import read_bytes
 from .listing import Listing
 from .sources import Source
+from .split_names import split_in
 
 EXPECTED = (
     "COCO (annotations/instances_train2017.json, train/_annotations.coco.json), YOLO "
@@ -36,7 +37,22 @@ def find_sources(listing: Listing, findings: Findings) -> list[Source]:
     findings.add_all("file-unused", "", unused)
     if not sources:
         raise DataError(_nothing_found(listing, kinds))
+    _refuse_strangers(listing, kinds, sources)
     return sources
+
+
+def _refuse_strangers(
+    listing: Listing, kinds: dict[str, str | None], sources: Sequence[Source]
+) -> None:
+    """Refuse a file that is named after a split that nothing else describes."""
+    described = {source.split for source in sources}
+    for name, kind in kinds.items():
+        split = split_in(name.rpartition("/")[2])
+        if kind is None and split in ("train", "val") and split not in described:
+            raise DataError(
+                f"The annotation file {listing.path(name)} is none of {EXPECTED}, or "
+                f"cut off; export it again, or take it away if it is none."
+            )
 
 
 def _json_kind(content: bytes) -> str | None:

@@ -8,6 +8,7 @@ from mmdet.registry import DATASETS
 from mmengine.runner import find_latest_checkpoint
 
 from ...configuration import Options
+from ...configuration.data.clean_data import use_clean_data
 from ...configuration.data.detection_checks import check_data
 from ...errors import CheckpointError, OptionError
 from ...evaluation.detection_grid import write_detector_grid
@@ -49,6 +50,7 @@ def draw_validation_grid(
     cfg = detector.model.cfg
     if cfg.get("val_dataloader") is None:
         raise OptionError("The config has no val_dataloader to take images from.")
+    use_clean_data(cfg, {"val", split})
     dataset_cfg = copy.deepcopy(cfg.val_dataloader.dataset)
     if split == "train":
         _show_instead(dataset_cfg, _unwrapped(cfg.train_dataloader.dataset))

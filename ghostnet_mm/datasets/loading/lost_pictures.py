@@ -8,6 +8,7 @@ taken out of the scores.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -36,22 +37,20 @@ class LostPictures:
 
     def add(self, picture: int, path: str, reason: str) -> None:
         """Note a picture by its id and path; a full disk loses the note alone."""
-        line = f"{picture}\t{os.fspath(path)}\t{reason}\n"
+        line = json.dumps([picture, path, reason]) + "\n"
         with contextlib.suppress(OSError), self._file.open("ab") as file:
-            file.write(line.encode("utf-8", "surrogateescape"))
+            file.write(line.encode("ascii"))
 
     def all(self) -> dict[tuple[int, str], str]:
         """Return the reasons by id and path."""
-        try:
-            text = self._file.read_bytes().decode("utf-8", "surrogateescape")
-        except OSError:
-            return {}
-        lines = [line.split("\t") for line in text.splitlines()]
-        return {
-            (int(line[0]), line[1]): line[2]
-            for line in lines
-            if len(line) == 3 and line[0].isdigit()
-        }
+        found = {}
+        with contextlib.suppress(OSError):
+            for line in self._file.read_text(encoding="ascii").splitlines():
+                # Another process may be in the middle of its line.
+                with contextlib.suppress(ValueError):
+                    picture, path, reason = json.loads(line)
+                    found[picture, path] = reason
+        return found
 
 
 class SparingPipeline:

@@ -130,7 +130,7 @@ def _read_root(
     sources = find_sources(listing, findings)
     reading = Reading(listing, findings)
     wanted = [source for source in sources if _is_wanted(source, sources, options)]
-    parts = [source.read(reading) for source in wanted]
+    parts = [part for source in wanted for part in source.read(reading)]
     for name in {name for source in wanted for name in source.files}:
         _refuse_changed(listing, name)
     if several:

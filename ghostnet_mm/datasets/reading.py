@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from .repairs.frames import fit_to_pictures
 from .repairs.joining import joined
 from .repairs.picture_files import without_lost_pictures
 from .repairs.refusals import refuse_most_lost, refuse_useless
+from .splitting.making import with_needed_splits
 
 TRAINING = ("train", "val")
 
@@ -39,10 +41,13 @@ class ReadingOptions:
         training: Whether for training, which needs no test split, rather than for
             testing.
         crowd_as_objects: Whether crowd regions are objects.
+        split_store: The folder where splits that were made are remembered; ``None``
+            for nowhere.
     """
 
     training: bool = True
     crowd_as_objects: bool = False
+    split_store: Path | None = field(default=None, repr=False, compare=False)
 
 
 def read_data_set(
@@ -72,6 +77,9 @@ def read_data_set(
     for name in list(data.splits):
         data.splits[name] = _repaired(data.splits[name], name, options, findings)
     _refuse_unlabelled(data, listings, options)
+    roots = [str(listing.root) for listing in listings]
+    with_needed_splits(data, roots, options.split_store, findings)
+    data.splits = {name: _in_order(split) for name, split in data.splits.items()}
     return data
 
 
@@ -120,7 +128,7 @@ def read_coco_file(
         )
     choose_classes(split, data.classes, classes, part.source, findings)
     repaired = _repaired(split, part.source, options, findings)
-    return DataSet(tuple(classes), {UNSPLIT: repaired})
+    return DataSet(tuple(classes), {UNSPLIT: _in_order(repaired)})
 
 
 def _read_root(
@@ -174,7 +182,7 @@ def _repaired(
     if options.crowd_as_objects:
         read_crowds_as_objects(split, place, findings)
     refuse_most_lost(split, place, findings)
-    return _in_order(split)
+    return split
 
 
 def _place(split: Split, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ghostnet_runtime.atomic_writing import finished_folder
@@ -61,6 +61,7 @@ def clean_copy_of(
         DataError: They cannot be used; see `read_data_set`.
     """
     listings = list_roots(roots)
+    options = replace(options, split_store=cache_folder().with_name("splits"))
     return _made_or_make(
         listings, options, lambda found: read_data_set(listings, options, found)
     )

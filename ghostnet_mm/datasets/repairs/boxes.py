@@ -129,6 +129,10 @@ def _clip_masks(split: Split, place: str, findings: Findings) -> None:
 
 def _fill_areas(objects: Objects) -> None:
     of_boxes = objects.boxes[:, 2] * objects.boxes[:, 3]
+    # Computed from a box before it was rounded: formats that state no area agree.
+    rounded = np.abs(objects.areas - of_boxes) <= of_boxes * 0.01 + 1
+    rounded &= np.array([mask is None for mask in objects.masks], bool)
+    objects.areas = np.where(rounded, of_boxes, objects.areas)
     wrong = ~(objects.areas > 0) | (objects.areas > of_boxes * 1.01 + 1)
     for row in np.flatnonzero(wrong).tolist():
         mask = objects.masks[row]

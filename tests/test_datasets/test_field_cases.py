@@ -38,6 +38,7 @@ SAME = {
     "png-rgba": (),
     "size-missing": ("8 pictures without a stated size",),
     "size-swapped": ("8 pictures of another size than stated",),
+    "yolo": (),
     "listed-picture-missing": ("left out: 1 listed picture that is not there", "gone"),
 }
 # Objects of training and validation that are left.
@@ -169,6 +170,16 @@ def test_what_cannot_be_meant_is_one_sentence(folder, case, told):
         configured(folder(case))
     assert all(words in str(raised.value) for words in told)
     assert "\n" not in str(raised.value)
+
+
+def test_voc_is_the_same_data_under_other_names(folder, capsys):
+    plain, voc = configured(folder("plain")), configured(folder("voc"))
+    for split in ("train", "val"):
+        pairs = zip(seen_by_mmdet(plain, split), seen_by_mmdet(voc, split), strict=True)
+        for (name, *rest), (other, *same) in pairs:
+            assert other == f"{split}{name}"
+            assert same == rest
+    assert "repaired" not in capsys.readouterr().out
 
 
 def test_crowds_are_objects_on_demand(folder, capsys):

@@ -43,7 +43,7 @@ def refuse_most_lost(split: Split, place: str, findings: Findings) -> None:
     Raises:
         DataError: More than a quarter of the objects are lost.
     """
-    places = (place, *split.sources)
+    places = dict.fromkeys((place, *split.sources))
     lost = {
         kind: sum(findings.count(kind, where) for where in places) for kind in LOSSES
     }

@@ -68,6 +68,10 @@ def refuse_useless(split: Split, place: str) -> None:
         DataError: It has no objects, or crowd regions only.
     """
     objects = split.objects
+    if not split.pictures:
+        raise DataError(
+            f"{printable(place)} has no pictures; check the folder that it names."
+        )
     if not len(objects):
         raise DataError(
             f"{printable(place)} has no object in its {len(split.pictures)} pictures, "

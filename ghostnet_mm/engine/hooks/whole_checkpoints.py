@@ -59,7 +59,7 @@ class WholeCheckpoints(CheckpointHook):
 
     @contextmanager
     def _removals_later(self) -> Iterator[None]:
-        backend: Any = self.file_backend
+        backend: Any = vars(self)["file_backend"]  # set by mmengine, untyped
         self.file_backend = later = _RemovalsLater(backend)
         try:
             yield

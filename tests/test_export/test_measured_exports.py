@@ -3,7 +3,7 @@
 import numpy as np
 from support.random_detectors import build
 
-from ghostnet_mm.engine.inference.detection import picture_pipeline
+from ghostnet_mm.engine.inference.detection import TrainedDetector, picture_pipeline
 from ghostnet_mm.errors import DataError
 from ghostnet_mm.export.card.deploy_card import DeployCard
 from ghostnet_mm.export.card.export_request import ExportRequest
@@ -24,7 +24,7 @@ def test_a_file_that_computes_no_numbers_is_a_failure_on_the_card(
     model.cfg = cfg
     classes = tuple(map(str, range(80)))
     export_detector(
-        Detector(model, classes, picture_pipeline(cfg)),
+        TrainedDetector(model, classes, picture_pipeline(cfg)),
         tmp_path / "out",
         "a",
         ExportRequest(

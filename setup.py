@@ -38,7 +38,7 @@ setup(
         "timm>=1.0.16",
         "safetensors>=0.4.3",
         "huggingface_hub>=0.23",
-        "numpy",
+        "numpy>=2.0",
         "opencv-python",
         "pycocotools>=2.0.7",
         "scikit-image>=0.22",
@@ -46,6 +46,13 @@ setup(
         "tabulate>=0.9",
         "jinja2>=3.1",
         "shtab>=1.7",
+        # Reading users' data.
+        "defusedxml>=0.7",
+        "filelock>=3.12",
+        "imagehash>=4.3",
+        "pillow>=10.1",
+        "platformdirs>=3.5",
+        "pyyaml>=6.0",
         # mmengine 0.10 imports pkg_resources, which setuptools 81 removed.
         "setuptools<81",
     ],
@@ -81,7 +88,8 @@ setup(
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
         "test": [
-            "hypothesis",
+            "globox>=2.9",
+            "hypothesis>=6",
             "import-linter>=2.17",
             "mypy>=2.4",
             "pytest>=8",

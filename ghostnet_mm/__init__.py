@@ -36,12 +36,13 @@ if runtime_version != __version__:
         f"{runtime_version} is installed: install the two that were made together."
     )
 
-from .checkpoints import install_safe_loading  # noqa: E402
+from .checkpoints import install_safe_loading, install_whole_saving  # noqa: E402
 from .openmmlab_compat import repair_openmmlab  # noqa: E402
 
 # Both come before anything that imports mmdet's models or loads a file.
 repair_openmmlab()
 install_safe_loading()
+install_whole_saving()
 
 from . import backbones, dense_heads, engine, necks  # noqa: E402
 from .configuration.files.shipped_bases import install_shipped_bases  # noqa: E402

@@ -57,6 +57,12 @@ def _all_of_mmdet_is_registered():
     register_all_modules()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keep clean copies of test data out of the user's cache."""
+    os.environ["GHOSTNET_MM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)

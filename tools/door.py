@@ -1,13 +1,15 @@
 """The way from a tool to the command of ``ghostnet`` that it is.
 
-A tool of a checkout runs the package that is installed, or else the one beside it.
+A tool runs the package of its own checkout, whatever else is installed: an environment
+may serve several checkouts.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "runtime")]
 
-from ghostnet_launcher import exit_unless_installed, tool_main
+from ghostnet_launcher import exit_unless_installed, tool_main  # noqa: E402
 
 __all__ = ["exit_unless_installed", "tool_main"]

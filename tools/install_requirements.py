@@ -49,6 +49,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", metavar="FILE", help="requirements, each pinned")
+    parser.add_argument(
+        "--pypi", action="store_true", help="take PyTorch from PyPI in any case"
+    )
     return parser.parse_args(argv)
 
 
@@ -138,8 +141,12 @@ def wants_cpu_build() -> bool:
     return False
 
 
-def install(file: str) -> None:
+def install(file: str, from_pypi: bool = False) -> None:
     """Install the requirements; see DESCRIPTION.
+
+    Args:
+        file: The requirements.
+        from_pypi: Whether PyTorch comes from PyPI in any case.
 
     Raises:
         subprocess.CalledProcessError: Neither uv nor pip gets through.
@@ -155,7 +162,7 @@ def install(file: str) -> None:
     environment = uv_environment(pip_settings(listed.stdout), os.environ)
     uv = [sys.executable, "-m", "uv", "pip", *quiet, "--python", sys.executable]
     tries: list[list[str]] = [[]]
-    if wants_cpu_build():
+    if not from_pypi and wants_cpu_build():
         tries.insert(0, ["--torch-backend", "cpu"])
     for backend in tries:
         done = subprocess.run(
@@ -171,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Install and return the exit status."""
     arguments = parse_arguments(argv)
     try:
-        install(arguments.file)
+        install(arguments.file, arguments.pypi)
     except subprocess.CalledProcessError as error:
         print(f"error: {' '.join(map(str, error.cmd))} failed.", file=sys.stderr)
         return 1

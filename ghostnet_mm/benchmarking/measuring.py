@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -199,8 +198,3 @@ def failure_note(label: str, error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # What came from another process ends with the reason, after its traceback.
     return f"{label}: does not run here ({lines[-1].strip().rstrip('.')})."
-
-
-def file_name(candidate: BenchmarkCandidate) -> str:
-    """Return the name of the file that holds a candidate's weights, or its config."""
-    return Path(candidate.checkpoint or candidate.path).name

@@ -7,7 +7,6 @@ from pathlib import Path
 from ..errors import DataError, OptionError
 from ..export.card.deploy_card import DeployCard
 from .candidates import BenchmarkCandidate
-from .measuring import file_name
 
 MEASURES = ("bbox_mAP", "segm_mAP")
 
@@ -98,9 +97,7 @@ def _scores_of_card(
 ) -> dict[str, list[float]]:
     card = DeployCard.read(path)
     by_file = {exported.file: _score(exported.metrics) for exported in card.formats}
-    found = {
-        candidate.label: by_file.get(file_name(candidate)) for candidate in candidates
-    }
+    found = {each.label: by_file.get(Path(each.path).name) for each in candidates}
     return {label: [score] for label, score in found.items() if score is not None}
 
 

@@ -98,7 +98,7 @@ def load_checkpoint_stream(
 
 
 def _load_pickle(stream: IO[bytes], map_location: MapLocation) -> Any:
-    _check_zip_checksums(stream)
+    check_zip_checksums(stream)
     with _only_harmless_references():
         loaded = torch.load(stream, map_location=map_location, weights_only=True)
     return restore_plain_objects(loaded)
@@ -122,8 +122,12 @@ def _only_harmless_references() -> Iterator[None]:
             torch.serialization.add_safe_globals(others)
 
 
-def _check_zip_checksums(stream: IO[bytes]) -> None:
-    """Read every entry once: torch.load does not look at a zip file's checksums."""
+def check_zip_checksums(stream: IO[bytes]) -> None:
+    """Read every entry of a zip file: torch.load does not look at its checksums.
+
+    Raises:
+        zipfile.BadZipFile: One is wrong.
+    """
     if zipfile.is_zipfile(stream):
         stream.seek(0)
         with zipfile.ZipFile(stream) as archive:

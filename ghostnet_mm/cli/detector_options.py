@@ -35,6 +35,20 @@ def add_detector_options(
     )
 
 
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add what changes how a user's data is read."""
+    parser.add_argument(
+        "--strict-data",
+        action="store_true",
+        help="refuse data that needs repairs, rather than repairing and telling",
+    )
+    parser.add_argument(
+        "--crowd-as-objects",
+        action="store_true",
+        help="read crowd regions (iscrowd, difficult) as ordinary objects",
+    )
+
+
 def add_deployment_options(parser: argparse.ArgumentParser) -> None:
     """Add --name, --size, --limit, --latency-rounds and --threads."""
     parser.add_argument("--name", help="of the files (default: the config's)")

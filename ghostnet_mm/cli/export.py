@@ -1,17 +1,17 @@
 """``ghostnet export``: export a trained detector for phones and CPUs, with proof."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 from .detector_options import (
     add_deployment_options,
     add_detector_options,
     check_deployment_options,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
 
 DESCRIPTION = """\
 Write a trained detector as files for phones and CPUs, run every file through its own
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
         device="cpu",
     )
     labelled = None
-    pictures: Iterator[np.ndarray] = iter(())
+    pictures: Iterable[np.ndarray] = []  # of one of the two options, at the least
     if arguments.data_root is not None:
         labelled = labelled_pictures(detector.model.cfg, arguments.limit)
         pictures = labelled.read()

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .detector_options import add_detector_options
+from .detector_options import add_data_options, add_detector_options
 
 DESCRIPTION = """\
 Evaluate CHECKPOINT on the test split of CONFIG and print its scores, COCO AP for each
@@ -23,10 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_options(
         parser,
         config="a name from ghostnet configs, or your file",
-        data_root="test on the COCO-layout folder DIR (its val split if it has no test "
-        "split); class names, num_classes and the evaluator follow",
+        data_root="test on the folder DIR (its val split if it has no test split); "
+        "class names, num_classes and the evaluator follow",
         cfg_options="test_dataloader.batch_size=8",
     )
+    add_data_options(parser)
     parser.add_argument(
         "--out", metavar="FILE", help="write the detections as COCO results JSON"
     )

@@ -2,6 +2,8 @@
 
 import argparse
 
+from .detector_options import add_data_options
+
 DESCRIPTION = """\
 Train the model of CONFIG, validate it as the config says, and print the table of
 scores.
@@ -32,10 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-root",
+        nargs="+",
+        action="extend",
         metavar="DIR",
-        help="train on the COCO-layout folder DIR; class names, num_classes and the "
-        "evaluators follow",
+        help="train on your folder, in COCO, YOLO, Pascal VOC, LabelMe, CVAT, VIA or "
+        "Label Studio format; several are joined by the names of their classes",
     )
+    add_data_options(parser)
     parser.add_argument(
         "--backbone-weights",
         metavar="SOURCE",

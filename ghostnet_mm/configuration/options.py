@@ -23,7 +23,9 @@ class Options:
 
     Attributes:
         cfg_options: Dotted config keys and their new values.
-        data_root: Folder in COCO layout that every dataset of the config is pointed at.
+        data_root: Folder or folders that every dataset of the config is pointed at.
+        strict_data: Refuse data that needs repairs.
+        crowd_as_objects: Read crowd regions as objects.
         backbone_weights: ``timm://NAME``, a file, or ``none`` to start from scratch.
         work_dir: Where logs and checkpoints go.
         amp: Train in mixed precision: ``auto`` or True (float16 on a GPU, bfloat16 on
@@ -46,7 +48,9 @@ class Options:
     """
 
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
-    data_root: str | None = None
+    data_root: str | Sequence[str] | None = None
+    strict_data: bool = False
+    crowd_as_objects: bool = False
     backbone_weights: str | None = None
     work_dir: str | None = None
     amp: bool | str = False

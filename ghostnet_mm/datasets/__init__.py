@@ -1,7 +1,6 @@
-"""The embedded dataset, the search for a COCO-layout folder, and annotation checks."""
+"""A user's data: read from any format, repaired, split, checked; and the digits."""
 
-from .checks.annotations import check_annotations, classes_in
 from .digits.dataset import make_digits_dataset
 from .layouts.coco import point_config_at
 
-__all__ = ["check_annotations", "classes_in", "make_digits_dataset", "point_config_at"]
+__all__ = ["make_digits_dataset", "point_config_at"]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
 from .annotations.data_set import UNSPLIT, DataSet, Part, Split
 from .annotations.findings import Findings, printable
+from .readers.coco.reading import part_of
+from .readers.json_files import parse_json, read_bytes
 from .readers.listing import Listing, list_files
 from .readers.looking import find_sources
 from .readers.sources import Reading, Source
 from .repairs.boxes import (
+    choose_classes,
     clip_to_pictures,
     read_crowds_as_objects,
     without_doubles,
@@ -24,6 +28,7 @@ from .repairs.frames import fit_to_pictures
 from .repairs.joining import joined
 from .repairs.picture_files import without_lost_pictures
 from .repairs.refusals import refuse_most_lost, refuse_useless
+from .splitting.making import with_needed_splits
 
 TRAINING = ("train", "val")
 
@@ -36,10 +41,13 @@ class ReadingOptions:
         training: Whether for training, which needs no test split, rather than for
             testing.
         crowd_as_objects: Whether crowd regions are objects.
+        split_store: The folder where splits that were made are remembered; ``None``
+            for nowhere.
     """
 
     training: bool = True
     crowd_as_objects: bool = False
+    split_store: Path | None = field(default=None, repr=False, compare=False)
 
 
 def read_data_set(
@@ -69,7 +77,58 @@ def read_data_set(
     for name in list(data.splits):
         data.splits[name] = _repaired(data.splits[name], name, options, findings)
     _refuse_unlabelled(data, listings, options)
+    roots = [str(listing.root) for listing in listings]
+    with_needed_splits(data, roots, options.split_store, findings)
+    data.splits = {name: _in_order(split) for name, split in data.splits.items()}
     return data
+
+
+def read_coco_file(
+    ann_file: str | os.PathLike[str],
+    image_dir: str | os.PathLike[str],
+    classes: Sequence[str],
+    is_choice: bool,
+    options: ReadingOptions,
+    findings: Findings,
+) -> DataSet:
+    """Read the one COCO file of a config that names its data itself, and repair it.
+
+    Args:
+        ann_file: The file.
+        image_dir: The folder of its pictures.
+        classes: The names that the config expects, in label order.
+        is_choice: Whether they were written to choose among the file's classes, rather
+            than being the dataset's own.
+        options: How it is read.
+        findings: Where what is odd is counted.
+
+    Returns:
+        A data set of these classes whose only split is `UNSPLIT`.
+
+    Raises:
+        DataError: The file cannot be used, or its classes are not the config's.
+    """
+    reading = Reading(list_files(image_dir), findings)
+    content = parse_json(read_bytes(ann_file), ann_file)
+    part = part_of(content, reading, os.fspath(ann_file), None)
+    data = joined([part], findings)
+    split = data.splits[UNSPLIT]
+    used = {data.classes[label] for label in np.unique(split.objects.labels).tolist()}
+    unknown = sorted(used - set(classes))
+    absent = [name for name in classes if name not in data.classes]
+    if (unknown and not is_choice) or (absent and is_choice):
+        wrong = absent if is_choice else unknown
+        raise DataError(
+            f"{ann_file} {'lacks' if is_choice else 'has boxes of'} {len(wrong)} "
+            f"class{'es' * (len(wrong) > 1)} that the model "
+            f"{'expects' if is_choice else 'does not know'} "
+            f"({', '.join(map(printable, wrong[:3]))}{', ...' * (len(wrong) > 3)}); "
+            f"point the config at the data with --data-root, or set the dataset's "
+            f"metainfo.classes to the file's categories."
+        )
+    choose_classes(split, data.classes, classes, part.source, findings)
+    repaired = _repaired(split, part.source, options, findings)
+    return DataSet(tuple(classes), {UNSPLIT: _in_order(repaired)})
 
 
 def _read_root(
@@ -79,7 +138,7 @@ def _read_root(
     sources = find_sources(listing, findings)
     reading = Reading(listing, findings)
     wanted = [source for source in sources if _is_wanted(source, sources, options)]
-    parts = [source.read(reading) for source in wanted]
+    parts = [part for source in wanted for part in source.read(reading)]
     for name in {name for source in wanted for name in source.files}:
         _refuse_changed(listing, name)
     if several:
@@ -123,7 +182,7 @@ def _repaired(
     if options.crowd_as_objects:
         read_crowds_as_objects(split, place, findings)
     refuse_most_lost(split, place, findings)
-    return _in_order(split)
+    return split
 
 
 def _place(split: Split, name: str) -> str:
@@ -151,6 +210,7 @@ def _refuse_unlabelled(
         if name == "test" and not split.is_labelled:
             continue
         refuse_useless(split, _place(split, name))
+    _refuse_strange_classes(data)
     needed = TRAINING if options.training else ("val", "test")
     if UNSPLIT not in data.splits and not set(needed) & set(data.splits):
         raise DataError(
@@ -160,10 +220,31 @@ def _refuse_unlabelled(
         )
 
 
+def _refuse_strange_classes(data: DataSet) -> None:
+    """Refuse to score what was never learnt."""
+    if not {"train", "val"} <= set(data.splits):
+        return
+    learnt, scored = (
+        set(np.unique(data.splits[name].objects.labels).tolist()) for name in TRAINING
+    )
+    if not learnt & scored:
+        names = [
+            ", ".join(printable(data.classes[label]) for label in sorted(labels)[:3])
+            for labels in (learnt, scored)
+        ]
+        raise DataError(
+            f"{_place(data.splits['train'], 'train')} and "
+            f"{_place(data.splits['val'], 'val')} have no class in common ({names[0]} "
+            f"and {names[1]}); give both the same names."
+        )
+
+
 def _roots(listings: Sequence[Listing]) -> str:
     return " and ".join(printable(listing.root) for listing in listings)
 
 
 def list_roots(roots: Sequence[str | os.PathLike]) -> list[Listing]:
     """List data roots; see `list_files`."""
-    return [list_files(root) for root in dict.fromkeys(map(os.fspath, roots))]
+    return [
+        list_files(root) for root in dict.fromkeys(os.fspath(root) for root in roots)
+    ]

@@ -5,7 +5,9 @@ from .hooks.lone_norm_values import LoneNormValues
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
+from .hooks.unreadable_pictures import UnreadablePictures
 from .hooks.weight_average import StepEMAHook, WeightAverage
+from .hooks.whole_checkpoints import WholeCheckpoints
 from .quiet_runner import QuietRunner
 from .training.cpu_amp import CpuAmpOptimWrapper
 from .training.layer_decay import GhostLayerDecayOptimWrapperConstructor
@@ -25,5 +27,7 @@ __all__ = [
     "ResultTable",
     "SavePictures",
     "StepEMAHook",
+    "UnreadablePictures",
     "WeightAverage",
+    "WholeCheckpoints",
 ]

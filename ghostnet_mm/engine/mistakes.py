@@ -29,8 +29,10 @@ def new_work_dir_removed_on_mistake(work_dir: str) -> Iterator[None]:
     new_parents = [parent for parent in folder.parents if not parent.exists()]
     try:
         yield
-    except (OptionError, DataError, CheckpointError):
-        if is_new and is_first_process() and not any(folder.glob("*.pth")):
+    except (OptionError, DataError, CheckpointError) as error:
+        # A full disk is no mistake in the options: the log of the run stays.
+        is_kept = isinstance(error.__cause__, OSError) or any(folder.glob("*.pth"))
+        if is_new and not is_kept and is_first_process():
             shutil.rmtree(folder, ignore_errors=True)
             # Another run may have moved into a parent meanwhile: only empty ones go.
             for parent in new_parents:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ghostnet_runtime.atomic_writing import finished_file
 
+from ..datasets.clean_copy.original_ids import restore_ids
 from ..errors import OptionError
 
 
@@ -49,8 +50,20 @@ def write_results_to(evaluators: Any, prefix: str) -> None:
     raise OptionError("--out needs a CocoMetric as test_evaluator in the config.")
 
 
-def move_results(prefix: Path, out: Path) -> list[Path]:
+def is_unscored(evaluators: Any) -> bool:
+    """Say whether there is nothing to compare predictions with."""
+    listed = evaluators if isinstance(evaluators, list) else [evaluators]
+    return any(evaluator.get("format_only") for evaluator in listed)
+
+
+def move_results(prefix: Path, out: Path, test_file: str | None) -> list[Path]:
     """Move what `write_results_to` has had written to ``out``, masks beside it.
+
+    Args:
+        prefix: What the names of the written files begin with.
+        out: The file of the detections.
+        test_file: The annotation file that was tested on; where it is a clean copy, the
+            results are in the ids of the user's own file.
 
     Returns:
         The files.
@@ -59,6 +72,8 @@ def move_results(prefix: Path, out: Path) -> list[Path]:
     for kind, target in (("bbox", out), ("segm", out.with_suffix(".segm.json"))):
         source = prefix.with_name(f"{prefix.name}.{kind}.json")
         if source.is_file():
+            if test_file is not None:
+                restore_ids(source, test_file)
             with finished_file(target) as scratch:
                 shutil.copyfile(source, scratch)
             source.unlink()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from ghostnet_runtime.atomic_writing import write_text
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -16,6 +18,7 @@ from torch import nn
 
 from ..configuration.console import is_first_process, tell
 from ..configuration.data.checks import check_data
+from ..configuration.data.clean_data import data_report, use_clean_data
 from ..configuration.files.work_dir import check_work_dir
 from ..configuration.model.building import build_on_meta
 from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
@@ -27,7 +30,12 @@ from .inference.published_classifier import read_tested_weights
 from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
 from .own_instances import own_instances
 from .quiet_runner import QuietRunner
-from .result_files import check_outputs, move_results, write_results_to
+from .result_files import (
+    check_outputs,
+    is_unscored,
+    move_results,
+    write_results_to,
+)
 from .start_checks import check_weights, forget_pretrained
 
 
@@ -47,18 +55,23 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
     Raises:
         UserError: Data, options, weights or the work dir make the run impossible.
     """
-    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable", "LoneNormValues")
+    cfg = _with_hooks(
+        cfg, "ProgressLine", "ResultTable", "LoneNormValues", "UnreadablePictures"
+    )
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
+    use_clean_data(cfg, ("train", "val"))
     if is_first_process():
         # The other processes would read the same files.
         check_data(cfg, ("train", "val"))
         check_weights(_built(cfg, model), cfg)
         check_work_dir(cfg)
-    if checkpoint_to_resume(cfg) is not None:
+    resumed = checkpoint_to_resume(cfg)
+    if resumed is not None:
         # The checkpoint brings the backbone's weights; do not ask the network for any.
         forget_pretrained(cfg.model)
+    _keep_checkpoints_whole(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
     with (
         own_instances(),
@@ -66,7 +79,11 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
         mistakes_told(cfg),
     ):
         runner = _build_runner(cfg)
+        if resumed is not None:
+            # mmengine would take what last_checkpoint names, whole or not.
+            runner._load_from = resumed
         _introduce(runner, cfg)
+        _report_data(cfg, ("train", "val"))
         runner.train()
     return _last_scores(runner)
 
@@ -97,7 +114,7 @@ def run_testing(
     Raises:
         UserError: Data, options or the checkpoint make the test impossible.
     """
-    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable")
+    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable", "UnreadablePictures")
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
         raise OptionError("The config cannot be tested: it has no test_dataloader.")
     check_outputs(out, show_dir)
@@ -109,8 +126,14 @@ def run_testing(
     model = _built(cfg, model)
     weights, is_converted = read_tested_weights(model, checkpoint, scope_of(cfg))
     check_fit(model, weights, checkpoint)
+    use_clean_data(cfg, ("test",))
     if is_first_process():
         check_data(cfg, ("test",))
+    if out is None and is_unscored(cfg.test_evaluator):
+        raise OptionError(
+            "The test split has no annotations, so there is nothing to score; pass "
+            "--out FILE for the detections."
+        )
     cfg.load_from, cfg.resume = str(checkpoint), False
     ask_for_full_table(cfg.test_evaluator)
     if show_dir is not None:
@@ -136,7 +159,8 @@ def run_testing(
         )
         metrics = runner.test()
         if out is not None and is_first_process():
-            for file in move_results(results, Path(out)):
+            test_file = cfg.test_dataloader.dataset.get("ann_file")
+            for file in move_results(results, Path(out), test_file):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
@@ -153,6 +177,14 @@ def _with_hooks(cfg: Config, *names: str) -> Config:
         dict(type=name) for name in names if name not in present
     ]
     return cfg
+
+
+def _keep_checkpoints_whole(cfg: Config) -> None:
+    hooks = cfg.get("default_hooks") or {}
+    hook = hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
+    if hook is not None and hook["type"] == "CheckpointHook":
+        hook["type"] = "WholeCheckpoints"
+    cfg.default_hooks = hooks
 
 
 def _built(cfg: Config, model: nn.Module | None) -> nn.Module:
@@ -177,6 +209,13 @@ def _source(loader: Mapping[str, Any]) -> str:
     dataset = loader["dataset"]
     source = dataset.get("ann_file") or dataset.get("data_root")
     return f" on {source}" if source else ""
+
+
+def _report_data(cfg: Config, splits: Sequence[str]) -> None:
+    if is_first_process() and scope_of(cfg) not in OPTIONAL_SCOPES:
+        report = data_report(cfg, splits)
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        write_text(Path(cfg.work_dir) / "data_report.json", text)
 
 
 def _last_scores(runner: Runner) -> dict[str, float]:

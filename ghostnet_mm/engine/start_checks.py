@@ -14,7 +14,7 @@ from torch import nn
 from ..backbones.base import MultiScaleBackbone
 from ..checkpoints import check_backbone_weights
 from ..configuration.console import tell
-from ..configuration.training.resuming import checkpoint_to_resume
+from ..configuration.training.resuming import checkpoint_to_resume, find_checkpoint
 from ..errors import CheckpointError, OptionError
 from .detector_checkpoint import check_resumable, check_start_weights
 
@@ -35,10 +35,12 @@ def check_weights(model: nn.Module, cfg: Config) -> None:
     """
     resumed = checkpoint_to_resume(cfg)
     if resumed is not None:
+        _tell_damaged(cfg)
         check_resumable(model, resumed, cfg)
         tell(f"resuming from {resumed}")
         return
     if cfg.get("resume"):
+        _refuse_only_damaged(cfg)
         tell(f"{cfg.work_dir} has no checkpoint to resume: starting from the beginning")
     if cfg.get("load_from"):
         check_start_weights(model, cfg.load_from)
@@ -48,6 +50,21 @@ def check_weights(model: nn.Module, cfg: Config) -> None:
             check_backbone_weights(backbone, source)
     else:
         _check_foreign_source(cfg.model.get("backbone"))
+
+
+def _tell_damaged(cfg: Config) -> None:
+    if cfg.get("load_from") is None:
+        for path in find_checkpoint(cfg.work_dir).damaged:
+            tell(f"{path} is cut off or damaged: going back to the one before")
+
+
+def _refuse_only_damaged(cfg: Config) -> None:
+    damaged = find_checkpoint(cfg.work_dir).damaged
+    if damaged:
+        raise CheckpointError(
+            f"{', '.join(damaged)} is cut off or damaged, and {cfg.work_dir} has no "
+            f"checkpoint before it; remove it, and --resume starts from the beginning."
+        )
 
 
 def forget_pretrained(model: dict[str, Any]) -> None:

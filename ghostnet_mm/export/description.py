@@ -61,7 +61,7 @@ def describe(
     masks = graph.decoder.mask_rules()
     selection = graph.decoder.selection()
     if fed.size is not None:
-        levels = graph.level_sizes(fed.size)
+        levels = graph.decoder.level_lengths(graph.map_sizes(fed.size))
         levels = levels if selection.per_level else (sum(levels),)
         selection = replace(selection, levels=levels)
     try:
@@ -79,7 +79,7 @@ def describe(
             outputs=OutputForm(
                 form="candidates",
                 names=graph.output_names,
-                class_boxes=graph.class_boxes,
+                class_boxes=graph.decoder.class_boxes,
                 score_factors=graph.decoder.has_factors,
             ),
             selection=selection,

@@ -31,7 +31,7 @@ class ExportedDetector:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         threads: int | None = None,
         precision: str | None = None,
     ):

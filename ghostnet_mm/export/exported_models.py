@@ -7,8 +7,7 @@ the formats that need more than it. All compute in float32 unless told otherwise
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from ghostnet_runtime.description import Description, read_description
 from ghostnet_runtime.description_text import find_description
 
 from ..errors import OptionError, UserError
+from ..measuring.latency import torch_threads
 from .formats.libraries import import_library
 
 Arrays = Mapping[str, np.ndarray]
@@ -136,12 +136,10 @@ class DescribedBackend:
     def __init__(self, description: str, origin: Path, compute: Compute):
         self.description, self.origin = description, origin
         fed = read_description(description, origin).input
-        self.inputs = [name for name in (fed.name, fed.image_sizes) if name is not None]
-        self._compute = compute
-
-    def run(self, inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Compute all outputs, ``names`` in their order."""
-        return self._compute(inputs, names)
+        self.inputs: Sequence[str] = [
+            name for name in (fed.name, fed.image_sizes) if name is not None
+        ]
+        self.run = compute
 
 
 def _describing(
@@ -158,7 +156,8 @@ def _describing(
 
 
 def _load_torchscript(path: Path, threads: int | None) -> Compute:
-    return _torch_compute(torch.jit.load(str(path), map_location="cpu"), threads)
+    module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    return _torch_compute(module, threads)
 
 
 def _load_program(path: Path, threads: int | None) -> Compute:
@@ -169,8 +168,8 @@ def _torch_compute(
     module: Callable[..., Sequence[torch.Tensor]], threads: int | None
 ) -> Compute:
     def compute(inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
-        with torch.inference_mode(), _torch_threads(threads):
-            outputs = module(*(torch.from_numpy(one) for one in inputs.values()))
+        with torch.inference_mode(), torch_threads(threads):
+            outputs = module(*(torch.from_numpy(fed) for fed in inputs.values()))
         return {k: v.numpy() for k, v in zip(names, outputs, strict=True)}
 
     return compute
@@ -184,12 +183,7 @@ def _load_executorch(path: Path, threads: int | None) -> Compute:
         )
         bindings._unsafe_reset_threadpool(threads)
     method = runtime.load_program(path).load_method("forward")
-
-    def compute(inputs: Arrays, names: Sequence[str]) -> dict[str, np.ndarray]:
-        outputs = method.execute([torch.from_numpy(one) for one in inputs.values()])
-        return {k: v.numpy() for k, v in zip(names, outputs, strict=True)}
-
-    return compute
+    return _torch_compute(lambda *fed: method.execute(list(fed)), None)
 
 
 def _load_litert(path: Path, threads: int | None) -> Compute:
@@ -212,14 +206,3 @@ OPENERS: dict[str, Opener] = {
     ".pte": partial(_describing, _load_executorch),
     ".tflite": partial(_describing, _load_litert),
 }
-
-
-@contextmanager
-def _torch_threads(threads: int | None) -> Iterator[None]:
-    """Compute with so many threads: the number is one for the whole process."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

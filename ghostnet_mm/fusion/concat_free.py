@@ -9,7 +9,7 @@ are the same numbers, without a copy of the widest map of the block.
 
 import copy
 from collections.abc import Collection
-from typing import TypeGuard, cast
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,9 @@ from ..layers.ghost_module import join_and_trim
 from ..layers.reparam_conv import FUSABLE_CONVS
 from ..layers.squeeze_excite import SqueezeExcite
 
-GhostBlock = GhostBottleneck | ReparamGhostBottleneck
+SplittableBlock: TypeAlias = GhostBottleneck | ReparamGhostBottleneck
+KEPT_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation")
+Deployed = TypeVar("Deployed", bound=nn.Module)
 
 
 @torch.no_grad()
@@ -59,27 +61,20 @@ def _with_weights(
             f"Only plain convolutions can be split, this model has "
             f"{type(conv).__name__}; train it with conv_cfg=None."
         )
+    how: dict[str, Any] = {name: getattr(conv, name) for name in KEPT_ARGUMENTS}
     made = nn.Conv2d(
         in_channels,
         len(weight),
-        _pair(conv.kernel_size),
-        stride=_pair(conv.stride),
-        padding=conv.padding if isinstance(conv.padding, str) else _pair(conv.padding),
-        dilation=_pair(conv.dilation),
+        **how,
         groups=in_channels if conv.groups > 1 else 1,
         bias=bias is not None,
         device=weight.device,
         dtype=weight.dtype,
     )
     made.weight.copy_(weight)
-    if bias is not None and made.bias is not None:
+    if made.bias is not None and bias is not None:
         made.bias.copy_(bias)
     return made.train(conv.training)
-
-
-def _pair(sides: tuple[int, ...]) -> tuple[int, int]:
-    height, width = sides
-    return height, width
 
 
 class HalvedAttention(nn.Module):
@@ -141,11 +136,10 @@ class ConcatFreeBottleneck(nn.Module):
     """A Ghost bottleneck in deploy form whose widest map is never joined.
 
     Args:
-        block: A :class:`GhostBottleneck` or :class:`ReparamGhostBottleneck` that
-            :func:`can_split` accepts; it is not changed.
+        block: One that :func:`can_split` accepts; it is not changed.
     """
 
-    def __init__(self, block: GhostBlock):
+    def __init__(self, block: SplittableBlock):
         super().__init__()
         block = copy.deepcopy(block)
         ghost1, ghost2 = block.ghost1, block.ghost2
@@ -164,15 +158,15 @@ class ConcatFreeBottleneck(nn.Module):
             )
         if block.se is not None:
             self.se = HalvedSqueezeExcite(block.se, sizes)
-        project = cast(nn.Conv2d, ghost2.primary_conv[0])
         first, second = _slices(sizes)
+        project = _first_conv(ghost2.primary_conv)
         self.project = nn.ModuleList(
             [
                 _part_of_inputs(project, first, bias=True),
                 _part_of_inputs(project, second, bias=False),
             ]
         )
-        self.after_project = nn.Sequential(*ghost2.primary_conv[1:])
+        self.after_project = ghost2.primary_conv[1:]
         self.project_cheap_operation = ghost2.cheap_operation
         self.out_channels = ghost2.out_channels
         self.shortcut = block.shortcut
@@ -198,12 +192,14 @@ class ConcatFreeBottleneck(nn.Module):
         return out
 
 
-def _half_sizes(block: GhostBlock) -> tuple[int, int]:
-    primary, cheap = (
-        cast(nn.Conv2d, layers[0]).out_channels
-        for layers in (block.ghost1.primary_conv, block.ghost1.cheap_operation)
-    )
+def _half_sizes(block: SplittableBlock) -> tuple[int, int]:
+    parts = block.ghost1.primary_conv, block.ghost1.cheap_operation
+    primary, cheap = (_first_conv(part).out_channels for part in parts)
     return primary, cheap
+
+
+def _first_conv(layers: nn.Sequential) -> nn.Conv2d:
+    return cast(nn.Conv2d, layers[0])
 
 
 def _slices(sizes: tuple[int, int]) -> tuple[slice, slice]:
@@ -211,7 +207,7 @@ def _slices(sizes: tuple[int, int]) -> tuple[slice, slice]:
     return slice(0, first), slice(first, first + second)
 
 
-def can_split(block: nn.Module) -> TypeGuard[GhostBlock]:
+def can_split(block: nn.Module) -> TypeGuard[SplittableBlock]:
     """Whether a module is a Ghost bottleneck that can do without its concatenation.
 
     Where the channels are no multiple of the ratio, the joined map is trimmed, and the
@@ -221,7 +217,7 @@ def can_split(block: nn.Module) -> TypeGuard[GhostBlock]:
         OptionError: The bottleneck is not in deploy form, or has norms that look at
             more than one channel.
     """
-    if not isinstance(block, GhostBlock):
+    if not isinstance(block, SplittableBlock):
         return False
     fused = getattr(block, "deploy", True)
     norms = [module for module in block.modules() if _is_norm(module)]
@@ -238,16 +234,16 @@ def _is_norm(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) or "Norm" in type(module).__name__
 
 
-def splittable_blocks(model: nn.Module) -> dict[str, GhostBlock]:
+def splittable_blocks(model: nn.Module) -> dict[str, SplittableBlock]:
     """Return the bottlenecks that :func:`concat_free` rewrites, by name, in order.
 
     Raises:
         OptionError: The model is not in deploy form.
     """
-    return {name: block for name, block in model.named_modules() if can_split(block)}
+    return {name: module for name, module in model.named_modules() if can_split(module)}
 
 
-def concat_free(deployed: nn.Module, only: Collection[str] | None = None) -> nn.Module:
+def concat_free(deployed: Deployed, only: Collection[str] | None = None) -> Deployed:
     """Return a copy of a deployed model with bottlenecks that do not concatenate.
 
     Outputs equal those of ``deployed`` up to rounding. Whether it is faster depends on
@@ -282,9 +278,8 @@ def concat_free(deployed: nn.Module, only: Collection[str] | None = None) -> nn.
             f"{', '.join(names)}."
         )
     model = copy.deepcopy(deployed)
-    blocks = splittable_blocks(model)
-    for name in names if only is None else only:
-        parent, _, last = name.rpartition(".")
-        rewritten = ConcatFreeBottleneck(blocks[name])
-        setattr(model.get_submodule(parent), last, rewritten)
+    for name, block in splittable_blocks(model).items():
+        if only is None or name in only:
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, ConcatFreeBottleneck(block))
     return model

@@ -103,14 +103,14 @@ class _DataFlow(TorchFunctionMode):
         """Note that a convolution or norm begins to run."""
         self._running.append(_RunningModule(module))
 
-    def leave(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+    def leave(self, module: _ConvNd | _BatchNorm, inputs: tuple, output: Any) -> None:
         """Note what it did."""
         calls = self._running.pop().calls
         if isinstance(module, _BatchNorm):
             self.sources.setdefault(module, []).append(
                 self._source(module, inputs, output, calls)
             )
-        elif isinstance(module, _ConvNd):
+        else:
             made = _ConvOutput(module)
             self.outputs.setdefault(module, []).append(made)
             if _is_plain_convolution(module, output, calls):
@@ -140,8 +140,8 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, list | tuple):
-        for part in tree:
-            yield from _tensors(part)
+        for branch in tree:
+            yield from _tensors(branch)
     elif isinstance(tree, dict):
         yield from _tensors(list(tree.values()))
 
@@ -183,15 +183,14 @@ def find_conv_norm_pairs(
     finally:
         for handle in handles:
             handle.remove()
-    convs: dict[_BatchNorm, list[_ConvNd]] = {}
-    left: dict[_BatchNorm, str] = {}
+    convs, left = {}, {}
     for norm in observed:
         if not isinstance(norm, _BatchNorm):
             continue
         reason = _obstacle(norm, flow)
         if reason is None:
             # In order, each once.
-            convs[norm] = list(dict.fromkeys(filter(None, flow.sources[norm])))
+            convs[norm] = list(dict.fromkeys(_sources(norm, flow)))
         else:
             left[norm] = reason
     return ConvNormPairs(convs, left, frozenset(flow.used))
@@ -203,10 +202,15 @@ def _obstacle(norm: _BatchNorm, flow: _DataFlow) -> str | None:
         return NO_STATISTICS
     if norm not in flow.sources:
         return NOT_RUN
-    sources = [conv for conv in flow.sources[norm] if conv is not None]
+    sources = _sources(norm, flow)
     if len(sources) < len(flow.sources[norm]):
         return OTHER_INPUT
     for conv in sources:
         if any(made.readers != [norm] for made in flow.outputs[conv]):
             return OTHER_READERS
     return None
+
+
+def _sources(norm: _BatchNorm, flow: _DataFlow) -> list[_ConvNd]:
+    """Return the convolutions that a norm read, once per call."""
+    return [conv for conv in flow.sources[norm] if conv is not None]

@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from mmengine.model import BaseModel
@@ -55,9 +56,8 @@ def reparameterized(model: nn.Module) -> nn.Module:
     # mmdet's backbones return None from it.
     model.eval()
     for module in list(model.modules()):
-        switch_to_deploy = getattr(module, "switch_to_deploy", None)
-        if switch_to_deploy is not None:
-            switch_to_deploy()
+        if hasattr(module, "switch_to_deploy"):
+            cast(Any, module).switch_to_deploy()
     model.eval()
     return model
 
@@ -170,10 +170,7 @@ def _image_channels(model: BaseModel) -> int:
 @torch.no_grad()
 def _fold(conv: _ConvNd, norm: _BatchNorm) -> None:
     """Let a convolution compute what the norm makes of its output."""
-    # _obstacle saw to it.
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    scale = (cast(Tensor, norm.running_var).double() + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight.double()
     weight = conv.weight.double()
@@ -184,7 +181,7 @@ def _fold(conv: _ConvNd, norm: _BatchNorm) -> None:
         weight = (grouped * per_output).flatten(0, 1)
     else:
         weight = weight * scale.reshape(-1, *[1] * (weight.dim() - 1))
-    bias = -norm.running_mean.double()
+    bias = -cast(Tensor, norm.running_mean).double()
     if conv.bias is not None:
         bias = bias + conv.bias.double()
     bias = bias * scale
@@ -223,7 +220,7 @@ def _remove_unused_parts(model: nn.Module, pairs: ConvNormPairs) -> list[str]:
         prefix = f"{parent_name}." if parent_name else ""
         for name, child in parent.named_children():
             parameters = list(child.parameters())
-            unused = not any(id(parameter) in pairs.used for parameter in parameters)
+            unused = not any(id(weight) in pairs.used for weight in parameters)
             if AUXILIARY_PART.match(name) and parameters and unused:
                 setattr(parent, name, None)
                 removed.append(f"{prefix}{name}")

@@ -18,7 +18,7 @@ from ..errors import OptionError
 
 
 def calibration_pictures(
-    cfg: Config, count: int, images: str | os.PathLike | None = None
+    cfg: Config, count: int, images: str | os.PathLike[str] | None = None
 ) -> list[np.ndarray]:
     """Read pictures to calibrate with, (H, W, 3) uint8 BGR.
 
@@ -32,7 +32,8 @@ def calibration_pictures(
         OptionError: There is no picture.
     """
     if images is not None:
-        return [picture.pixels for picture in islice(open_source(images), count)]
+        pictures = islice(open_source(str(images)), count)
+        return [picture.pixels for picture in pictures]
     if cfg.get("train_dataloader") is None:
         raise OptionError(
             "The config has no training split to calibrate with; pass --images DIR."

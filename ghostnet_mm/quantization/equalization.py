@@ -39,15 +39,8 @@ class Equalized:
     factors: dict[str, Tensor]
 
 
-def equalize(
-    network: nn.Module, images: Sequence[Tensor], strength: float = 0.5
-) -> nn.Module:
-    """Return an equalized copy; see :func:`equalize_and_report`."""
-    return equalize_and_report(network, images, strength).network
-
-
 @torch.no_grad()
-def equalize_and_report(
+def equalize(
     network: nn.Module, images: Sequence[Tensor], strength: float = 0.5
 ) -> Equalized:
     """Return a copy with equalized channels; outputs are equal up to rounding.

@@ -173,7 +173,7 @@ def _sources(
     tensors = [torch.from_numpy(image) for image in images[:EQUALIZING_PICTURES]]
     tell("equalizing")
     fixed = graph.fix_size(description.input.size)
-    equalized = equalize(fixed, tensors)
+    equalized = equalize(fixed, tensors).network
     graph.fix_size(None)
     assert isinstance(equalized, DetectionGraph)
     OnnxFormat().write(ExportJob(equalized.fix_size(None), description, equal))

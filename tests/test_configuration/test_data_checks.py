@@ -2,6 +2,8 @@ import copy
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from ghostnet_mm.configuration import Options, load_config
@@ -101,16 +103,20 @@ def test_missing_files_are_told_with_their_place(real, key, value, says):
         check_data(cfg, ("train",))
 
 
+# A rectangle in 64 rows of 96 pixels, as pycocotools encodes it.
+BOX = r"U8d0\1000000000000000000000ko4"
+
+
 @pytest.mark.parametrize(
     ("segmentation", "is_mask"),
     [
         ([[4, 5, 16, 5, 16, 25]], True),
-        (dict(size=[64, 96], counts="abc"), True),
+        (dict(size=[64, 96], counts=BOX), True),
         (dict(size=[64, 96], counts=[10, 20, 6114]), True),
         (None, False),
         ([], False),
         ("a.png", False),
-        (dict(size=[96, 64], counts="abc"), False),
+        (dict(size=[96, 64], counts=BOX), False),
     ],
 )
 def test_boxes_without_masks_are_told_where_masks_are_wanted(
@@ -126,7 +132,7 @@ def test_boxes_without_masks_are_told_where_masks_are_wanted(
     )
     for split in ("train", "val"):
         (tmp_path / split).mkdir()
-        (tmp_path / split / "a.png").touch()
+        cv2.imwrite(str(tmp_path / split / "a.png"), np.zeros((64, 96, 3), np.uint8))
         (tmp_path / f"{split}.json").write_text(json.dumps(content))
     cfg = load_config(tiny, Options(data_root=str(tmp_path)))
     check_data(cfg, ("train", "val"))

@@ -1,12 +1,12 @@
 """--data-root: every layout is found, every part of a config follows it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from support.coco_folders import CLASSES, build_datasets, coco_content
 
-from ghostnet_mm.datasets.layouts import folder as folder_layout
 from ghostnet_mm.datasets.layouts.coco import point_config_at, set_num_classes
 from ghostnet_mm.errors import DataError, OptionError
 
@@ -21,8 +21,6 @@ def retinanet():
 
 
 def _installed(name):
-    from pathlib import Path
-
     import mmdet
 
     return str(Path(mmdet.__file__).parent / ".mim" / "configs" / name)
@@ -67,7 +65,9 @@ LAYOUTS = {
 def test_layouts_are_read_by_mmdet(make_coco_folder, layout):
     root = make_coco_folder(**layout)
     cfg = retinanet()
+    # The test split counts for testing only.
     point_config_at(cfg, root)
+    point_config_at(cfg, root, training=False)
     datasets = build_datasets(cfg)
     expected = (layout["train"], layout["val"], layout.get("test", layout["val"]))
     for dataset, (ann_file, image_dir, *_) in zip(datasets, expected, strict=True):
@@ -79,8 +79,10 @@ def test_layouts_are_read_by_mmdet(make_coco_folder, layout):
             dataset.get_data_info(i)["img_path"] for i in range(2)
         }
         assert len(dataset.get_data_info(0)["instances"]) == len(CLASSES)
-    assert cfg.val_evaluator.ann_file == str(root / layout["val"][0])
-    assert cfg.test_evaluator.ann_file == str(root / expected[2][0])
+    for split in ("val", "test"):
+        evaluator, loader = cfg[f"{split}_evaluator"], cfg[f"{split}_dataloader"]
+        assert evaluator.ann_file == loader.dataset.ann_file
+        assert Path(evaluator.ann_file).is_file()
     assert cfg.model.bbox_head.num_classes == len(CLASSES)
 
 
@@ -93,8 +95,9 @@ def test_same_file_names_in_every_split_keep_their_folders(make_coco_folder):
     )
     cfg = retinanet()
     point_config_at(cfg, root)
-    assert cfg.train_dataloader.dataset.data_prefix == dict(img="train2017")
-    assert cfg.val_dataloader.dataset.data_prefix == dict(img="val2017")
+    train, val = (cfg[f"{split}_dataloader"].dataset for split in ("train", "val"))
+    assert train.data_prefix == dict(img=str(root / "train2017"))
+    assert val.data_prefix == dict(img=str(root / "val2017"))
 
 
 def test_the_real_subset_keeps_the_official_classes(coco_subset):
@@ -117,17 +120,14 @@ def test_official_classes_replace_those_of_another_config(coco_subset):
     assert all(len(d.metainfo["classes"]) == 80 for d in build_datasets(cfg))
 
 
-def test_without_a_test_split_validation_is_tested_and_logged(
-    make_coco_folder, monkeypatch
-):
-    logged = []
-    monkeypatch.setattr(
-        folder_layout, "print_log", lambda text, **_: logged.append(text)
-    )
+def test_without_a_test_split_validation_is_tested_and_told(make_coco_folder):
     cfg = retinanet()
-    point_config_at(cfg, make_coco_folder(**OFFICIAL))
-    assert cfg.test_dataloader.dataset.ann_file == OFFICIAL["val"][0]
-    assert "no annotated test split" in logged[0]
+    root = make_coco_folder(**OFFICIAL)
+    assert not point_config_at(cfg, root).findings.lines()
+    copy = point_config_at(cfg, root, training=False)
+    assert cfg.test_dataloader.dataset.ann_file == cfg.val_dataloader.dataset.ann_file
+    (told,) = copy.findings.lines()
+    assert "no labelled test split" in told
 
 
 def test_the_training_split_is_optional_for_testing(make_coco_folder):
@@ -137,7 +137,7 @@ def test_the_training_split_is_optional_for_testing(make_coco_folder):
     point_config_at(cfg, root, training=False)
     assert cfg.train_dataloader.dataset.to_dict() == before
     assert cfg.test_dataloader.dataset.data_root == str(root)
-    with pytest.raises(DataError, match="no train annotations"):
+    with pytest.raises(DataError, match="has no train split"):
         point_config_at(retinanet(), root)
 
 
@@ -195,7 +195,7 @@ def test_lists_of_evaluators_are_reached(make_coco_folder):
     ]
     point_config_at(cfg, root)
     first, second = cfg.val_evaluator
-    assert first.ann_file == str(root / OFFICIAL["val"][0])
+    assert first.ann_file == cfg.val_dataloader.dataset.ann_file
     assert "ann_file" not in second
 
 
@@ -318,23 +318,43 @@ def _lose_image_folder(root):
 
 def _break_json(root):
     (root / OFFICIAL["val"][0]).write_text("{")
+    (root / OFFICIAL["train"][0]).write_text("{")
+
+
+def _cut_json(root):
+    path = root / OFFICIAL["val"][0]
+    path.write_text(path.read_text()[:-20])
+
+
+def _rename_classes(content):
+    for category in content["categories"]:
+        category["name"] *= 2
 
 
 FAULTS = {
-    "no training file": (_without(OFFICIAL["train"][0]), "no train annotations"),
-    "no validation file": (_without(OFFICIAL["val"][0]), "no val annotations"),
-    "no images": (_lose_images, r"images of .*val2017.json \(such as .*none of"),
-    "no image folder": (_lose_image_folder, "none of the folders"),
-    "not JSON": (_break_json, "not JSON"),
-    "not COCO": (_rewrite("train", lambda c: c.pop("images")), "not COCO"),
-    "other classes": (
-        _rewrite("val", lambda c: c["categories"][0].update(name="cow")),
-        r"do not have the same categories \(cat, cow\)",
+    "no training file": (_without(OFFICIAL["train"][0]), "has no train split"),
+    "no images": (_lose_images, r"2 of the 2 pictures of .*val2017\.json .*not there"),
+    "no image folder": (_lose_image_folder, r"2 of the 2 pictures .*not there"),
+    "not JSON": (_break_json, "no annotations that can be read .*val2017"),
+    "an empty file": (
+        lambda root: (root / OFFICIAL["val"][0]).write_text(""),
+        r"val2017\.json is none of COCO",
     ),
-    "fewer classes": (_rewrite("val", lambda c: c["categories"].pop()), "bird"),
-    "other order": (
-        _rewrite("val", lambda c: c["categories"].reverse()),
-        "differ in order",
+    "cut off": (_cut_json, r"val2017\.json is not JSON"),
+    "not COCO": (_rewrite("train", lambda c: c.pop("images")), "not COCO"),
+    "two names for a class id": (
+        _rewrite("val", lambda c: c["categories"][1].update(id=1)),
+        "category id 1 to two names, cat and dog",
+    ),
+    "two pictures of one id": (
+        _rewrite("val", lambda c: c["images"][1].update(id=1)),
+        "image id 1 to two pictures",
+    ),
+    "nothing of a class that is trained": (
+        _rewrite(
+            "val", lambda c: [k.update(name=k["name"] * 2) for k in c["categories"]]
+        ),
+        "no class in common",
     ),
 }
 

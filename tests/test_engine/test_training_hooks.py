@@ -8,12 +8,10 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
-from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch import nn
+from mmengine.runner import EpochBasedTrainLoop
+from support.trained_line import SCORE, Line, Script, train_line
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
 from ghostnet_mm.configuration.training.accumulation import accumulate_batches
@@ -21,41 +19,6 @@ from ghostnet_mm.engine.hooks.early_stop import EarlyStop
 from ghostnet_mm.engine.hooks.weight_average import WeightAverage
 from ghostnet_mm.engine.training.model_forms import ChannelsLast, CompileParts
 from ghostnet_mm.engine.training.runner import BatchScalingRunner
-
-SCORE = "coco/bbox_mAP"
-
-
-class Line(BaseModel):
-    """A line with a norm before it; its validation gives back its weight."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.BatchNorm1d(3)
-        self.line = nn.Linear(3, 1)
-
-    def forward(self, x, y, mode):
-        if mode == "loss":
-            return dict(loss=(self.line(self.norm(x)) - y).square().mean())
-        return [self.line.weight.detach().clone()]
-
-
-class Script(BaseMetric):
-    """Gives the scores of a list, one per validation; ``None`` stands for none."""
-
-    default_prefix = "coco"
-
-    def __init__(self, scores):
-        super().__init__()
-        self.scores = list(scores)
-        self.seen = []
-
-    def process(self, data_batch, data_samples):
-        self.results += data_samples
-        self.seen += data_samples
-
-    def compute_metrics(self, results):
-        score = self.scores.pop(0)
-        return {} if score is None else {"bbox_mAP": score}
 
 
 class Record(Hook):
@@ -67,51 +30,6 @@ class Record(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         state = runner.model.state_dict()
         self.states.append({name: value.clone() for name, value in state.items()})
-
-
-def pairs(number):
-    generator = torch.Generator().manual_seed(1)
-    return [
-        (torch.randn(3, generator=generator), torch.randn(1, generator=generator))
-        for _ in range(number)
-    ]
-
-
-def loader(batch_size=2, number=8):
-    return dict(
-        batch_size=batch_size,
-        num_workers=0,
-        dataset=pairs(number),
-        sampler=dict(type="DefaultSampler", shuffle=False),
-        collate_fn=dict(type="default_collate"),
-    )
-
-
-def run(tmp_path, hooks=(), kind=Runner, epochs=2, script=None, **settings):
-    """Train the line; four iterations an epoch."""
-    torch.manual_seed(0)
-    validation = {}
-    if script is not None:
-        validation = dict(
-            val_dataloader=loader(8), val_cfg=dict(), val_evaluator=[script]
-        )
-    runner = kind(
-        model=Line(),
-        work_dir=str(tmp_path),
-        train_dataloader=loader(),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1),
-        custom_hooks=list(hooks),
-        experiment_name=f"{tmp_path.name}{len(list(tmp_path.iterdir()))}",
-        log_level="ERROR",
-        default_scope="mmdet",
-        **{
-            "optim_wrapper": dict(optimizer=dict(type="SGD", lr=0.3)),
-            **validation,
-            **settings,
-        },
-    )
-    runner.train()
-    return runner
 
 
 def average(states, momentum, gamma):
@@ -129,7 +47,7 @@ def test_the_saved_weights_are_the_average_of_the_steps(tmp_path, accumulate):
     """Catches an average over batches without a step, and raw weights on disk."""
     record, script = Record(), Script([0.1, 0.2])
     wrapper = dict(optimizer=dict(type="SGD", lr=0.3), accumulative_counts=accumulate)
-    run(
+    train_line(
         tmp_path,
         [record, WeightAverage(momentum=0.2, gamma=3)],
         script=script,
@@ -161,7 +79,7 @@ def test_a_configs_own_average_is_one_of_the_steps(tmp_path, accumulate):
     )
     accumulate_batches(cfg, accumulate)
     record = Record()
-    run(tmp_path, [record, *cfg.custom_hooks], optim_wrapper=cfg.optim_wrapper)
+    train_line(tmp_path, [record, *cfg.custom_hooks], optim_wrapper=cfg.optim_wrapper)
     expected = average(record.states[accumulate - 1 :: accumulate], 0.2, 3)
     saved = load_checkpoint_file(tmp_path / "epoch_2.pth")["state_dict"]
     for name in ("line.weight", "norm.running_var"):
@@ -219,7 +137,7 @@ def test_a_run_stops_when_its_score_does_not_rise(
     checkpoint = dict(
         type="CheckpointHook", interval=1, save_best=SCORE, rule="greater"
     )
-    runner = run(
+    runner = train_line(
         tmp_path,
         [EarlyStop(SCORE, patience)],
         epochs=6,
@@ -236,7 +154,7 @@ def test_a_run_stops_when_its_score_does_not_rise(
 
 def test_the_learning_rate_counts_accumulated_images(tmp_path, capsys):
     """mmengine alone would scale by 2 images of 16, whatever is accumulated."""
-    runner = run(
+    runner = train_line(
         tmp_path,
         kind=BatchScalingRunner,
         optim_wrapper=dict(

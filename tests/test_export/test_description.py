@@ -199,4 +199,6 @@ def test_pad_values_come_in_the_networks_order():
 def test_levels_are_counted_without_computing():
     _, graph = description_of("ssdlite_ghostnet_coco")
     assert graph.map_sizes((320, 320)) == [(n, n) for n in (20, 10, 5, 3, 2, 1)]
-    assert not any(isinstance(one, torch.Tensor) for one in graph.map_sizes((320, 320)))
+    assert not any(
+        isinstance(size, torch.Tensor) for size in graph.map_sizes((320, 320))
+    )

@@ -27,7 +27,7 @@ ALL = [
     if path.stem.endswith(("_coco", "_digits"))
     and not path.stem.startswith(UNSUPPORTED)
 ]
-CLASSES = [str(one) for one in range(80)]
+CLASSES = [str(label) for label in range(80)]
 
 
 def is_distinct(name):
@@ -47,9 +47,9 @@ SLOW = (
     "rtmdet_ghostnet_coco",
 )
 DISTINCT = [
-    pytest.param(one, marks=pytest.mark.slow if one in SLOW else ())
-    for one in ALL
-    if is_distinct(one)
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+    for name in ALL
+    if is_distinct(name)
 ]
 
 
@@ -70,20 +70,20 @@ def check_predictions(name):
         outputs = graph(batch, *second)
     assert tuple(outputs) == graph.output_names
     assert tuple(outputs) == description.outputs.names
-    for index, (one, picture, factor) in enumerate(
+    for index, (mmdets, picture, factor) in enumerate(
         zip(wanted, PICTURES, SCALE_FACTORS, strict=True)
     ):
         offset = (5.0, 3.0) if around else (0.0, 0.0)
         boxes, scores, labels, rows = select(
             outputs, index, description, picture, factor, offset
         )
-        assert len(scores) == len(one.scores) >= 50
-        torch.testing.assert_close(scores, one.scores, atol=1e-5, rtol=0)
-        order = partners((boxes, scores, labels), one)
+        assert len(scores) == len(mmdets.scores) >= 50
+        torch.testing.assert_close(scores, mmdets.scores, atol=1e-5, rtol=0)
+        order = partners((boxes, scores, labels), mmdets)
         if description.masks is not None:
             masks = masks_of(outputs, index, rows, description, model, given[index])
-            assert one.masks.any()
-            assert (masks[order] != one.masks).float().mean() < 1e-5
+            assert mmdets.masks.any()
+            assert (masks[order] != mmdets.masks).float().mean() < 1e-5
 
 
 def partners(found, wanted):
@@ -101,13 +101,13 @@ def masks_of(outputs, index, rows, description, model, sample):
     """RTMDet-Ins's masks from the description, one instance at a time."""
     rules = description.masks
     features = outputs["mask_features"][index]
-    stride = rules.feature_stride
-    cells = grid(features.shape[-2:], stride, rules.prior_offset)
+    feature_stride = rules.feature_stride
+    cells = grid(features.shape[-2:], feature_stride, rules.prior_offset)
     priors, strides = [], []
-    sizes = [tuple(-(-side // one) for side in INPUT) for one in rules.strides]
-    for size, one in zip(sizes, rules.strides, strict=True):
-        priors.append(grid(size, one, rules.prior_offset).flatten(1).T)
-        strides += [one] * len(priors[-1])
+    sizes = [tuple(-(-side // stride) for side in INPUT) for stride in rules.strides]
+    for size, stride in zip(sizes, rules.strides, strict=True):
+        priors.append(grid(size, stride, rules.prior_offset).flatten(1).T)
+        strides += [stride] * len(priors[-1])
     priors = torch.cat(priors)
     wide, last = rules.dynamic_channels, rules.num_layers - 1
     shapes = [(wide, rules.num_prototypes + 2)] + [(wide, wide)] * (last - 1)
@@ -125,10 +125,10 @@ def masks_of(outputs, index, rows, description, model, sample):
             x = x.relu() if layer < last else x
         all_logits.append(x)
     logits = torch.stack(all_logits).transpose(0, 1)
-    logits = F.interpolate(logits, scale_factor=stride, mode="bilinear")
+    logits = F.interpolate(logits, scale_factor=feature_stride, mode="bilinear")
     # mmdet gives the height the first scale factor, which is the width's.
     factor = sample.scale_factor
-    size = [-int(-side // one) for side, one in zip(INPUT, factor, strict=True)]
+    size = [-int(-side // scale) for side, scale in zip(INPUT, factor, strict=True)]
     logits = F.interpolate(logits, size=size, mode="bilinear")
     height, width = sample.ori_shape
     return logits.sigmoid()[0, :, :height, :width] > rules.threshold
@@ -151,10 +151,10 @@ def test_constant_priors_change_nothing_and_go_away(name):
         wanted = graph(batch)
         fixed = graph.fix_size(INPUT)(batch)
         other = graph.fix_size(None)(images(1, (96, 96)))
-    for key, one in wanted.items():
-        assert torch.equal(fixed[key], one)
+    for key, values in wanted.items():
+        assert torch.equal(fixed[key], values)
         if key == "scores" and not graph.takes_image_sizes:
-            assert other[key].shape[1] < one.shape[1]
+            assert other[key].shape[1] < values.shape[1]
 
 
 def test_the_detector_itself_stays_as_it_is():
@@ -163,10 +163,10 @@ def test_the_detector_itself_stays_as_it_is():
     graph = DetectionGraph(model)
     after = model.state_dict()
     assert list(after) == list(before)
-    assert all(torch.equal(after[key], one) for key, one in before.items())
+    assert all(torch.equal(after[key], weight) for key, weight in before.items())
     assert all(p.requires_grad for p in model.parameters())
     assert not any(p.requires_grad for p in graph.parameters())
-    assert not any(isinstance(one, nn.BatchNorm2d) for one in graph.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in graph.modules())
 
 
 @pytest.mark.parametrize(

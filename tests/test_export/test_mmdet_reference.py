@@ -32,7 +32,7 @@ from ghostnet_mm.export.graph.resizing import (
     shrunk_pictures,
 )
 
-CLASSES = tuple(str(one) for one in range(80))
+CLASSES = tuple(str(label) for label in range(80))
 
 
 def picture(height, width):
@@ -237,8 +237,10 @@ def test_equal_values_stay_in_order():
             torch.sort(values, 0, True).indices,
             torch.sort(values, dim=0, descending=True, stable=False)[1],
         ]
-    for one, expected in zip(found, (rising, falling, falling, falling), strict=True):
-        np.testing.assert_array_equal(one, expected)
+    for places, expected in zip(
+        found, (rising, falling, falling, falling), strict=True
+    ):
+        np.testing.assert_array_equal(places, expected)
 
 
 def test_two_stages_with_equal_scores():
@@ -252,7 +254,7 @@ def test_two_stages_with_equal_scores():
     with torch.no_grad(), StableSorts():
         features = network.extract_feat(batch)
         wanted = network.rpn_head.predict(features, given, rescale=False)
-        maps, _ = graph._head_maps(batch)
+        maps = decoder.maps(features)
         priors = decoder.priors(decoder.sizes(maps), batch.device)
         boxes, found = decoder._proposals(maps, priors, sizes)
     scores = wanted[0].scores

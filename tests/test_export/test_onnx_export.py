@@ -17,7 +17,7 @@ from ghostnet_mm.export.formats.onnx.format import save_onnx
 from ghostnet_mm.export.formats.registry import FORMATS
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 
-CLASSES = [str(one) for one in range(80)]
+CLASSES = [str(label) for label in range(80)]
 
 
 def export(name, path, size=INPUT, **options):
@@ -34,23 +34,24 @@ def write(graph, description, path, name="onnx", **options):
 
 def run_both(graph, path, batch, *second):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
+    names = [value.name for value in session.get_inputs()]
     assert names == ["image", "image_sizes"][: 1 + len(second)]
     feeds = {
-        name: one.numpy() for name, one in zip(names, (batch, *second), strict=True)
+        name: tensor.numpy()
+        for name, tensor in zip(names, (batch, *second), strict=True)
     }
     with torch.no_grad():
         wanted = graph(batch, *second)
     found = session.run(None, feeds)
-    outputs = [one.name for one in session.get_outputs()]
+    outputs = [value.name for value in session.get_outputs()]
     assert outputs == list(wanted) == list(graph.output_names)
     return wanted, dict(zip(outputs, map(torch.from_numpy, found), strict=True))
 
 
 def assert_same(wanted, found):
-    for key, one in wanted.items():
+    for key, values in wanted.items():
         torch.testing.assert_close(
-            found[key], one, atol=1e-3 if key == "boxes" else 2e-5, rtol=1e-5
+            found[key], values, atol=1e-3 if key == "boxes" else 2e-5, rtol=1e-5
         )
 
 
@@ -66,7 +67,7 @@ def test_static_files(name, tmp_path):
     path = tmp_path / "made" / "model.onnx"
     graph, description = export(name, path)
     assert_same(*run_both(graph, path, images(1)))
-    assert [one.name for one in path.parent.iterdir()] == ["model.onnx"]
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     assert description.name == name
     model = onnx.load(path)
     assert not model.functions
@@ -104,12 +105,12 @@ def test_two_stages_find_the_same_on_images_of_any_number_and_size(tmp_path):
         wanted, found = run_both(graph, path, batch, second)
         for index, picture in enumerate(pictures):
             # Proposals of nearly the same score may change places.
-            one = select(wanted, index, description, picture, (1, 1))
+            mine = select(wanted, index, description, picture, (1, 1))
             other = select(found, index, description, picture, (1, 1))
-            assert len(one[1]) >= 50
-            torch.testing.assert_close(other[0], one[0], atol=1e-3, rtol=0)
-            torch.testing.assert_close(other[1], one[1], atol=1e-5, rtol=0)
-            torch.testing.assert_close(other[2], one[2])
+            assert len(mine[1]) >= 50
+            torch.testing.assert_close(other[0], mine[0], atol=1e-3, rtol=0)
+            torch.testing.assert_close(other[1], mine[1], atol=1e-5, rtol=0)
+            torch.testing.assert_close(other[2], mine[2])
 
 
 def test_free_batch_and_size(tmp_path):
@@ -121,7 +122,7 @@ def test_free_batch_and_size(tmp_path):
         assert_same(*run_both(graph, path, images(count, size)))
     assert description.input.height is None
     dims = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
-    named = [one.dim_param or one.dim_value for one in dims]
+    named = [dim.dim_param or dim.dim_value for dim in dims]
     assert named == ["batch", 3, "height", "width"]
 
 

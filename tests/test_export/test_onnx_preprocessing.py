@@ -66,11 +66,11 @@ def passing_model(description, with_sizes=False):
     values = [
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in ((one, shape), (other, shape))
+            for name, shape in ((fed, shape), (passed, shape))
         ]
-        for one, other, shape in names
+        for fed, passed, shape in names
     ]
-    nodes = [helper.make_node("Identity", [one], [other]) for one, other, _ in names]
+    nodes = [helper.make_node("Identity", [fed], [passed]) for fed, passed, _ in names]
     inputs, outputs = zip(*values, strict=True)
     graph = helper.make_graph(nodes, "passing", inputs, outputs)
     return helper.make_model(

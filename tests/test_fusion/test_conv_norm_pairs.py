@@ -19,7 +19,7 @@ from ghostnet_mm.fusion.deploy_form import (
 
 
 def batch_norms(model):
-    return [one for one in model.modules() if isinstance(one, _BatchNorm)]
+    return [norm for norm in model.modules() if isinstance(norm, _BatchNorm)]
 
 
 class SharedConvolutions(nn.Module):
@@ -54,8 +54,8 @@ def test_shared_convolutions_get_the_norm_of_their_own_level(
     with torch.no_grad():
         assert_equal_maps(deployed(image), model(image))
         assert_equal_maps(deployed(image), model(image))
-    weights = [one.conv.weight for one in deployed.levels]
-    assert len({id(one) for one in weights}) == 3
+    weights = [level.conv.weight for level in deployed.levels]
+    assert len({id(weight) for weight in weights}) == 3
     assert not torch.equal(weights[0], weights[1])
     # What was not folded stays shared, and the model does.
     assert deployed.outputs[0].weight is deployed.outputs[2].weight
@@ -233,12 +233,12 @@ SPECIAL = {
 
 
 def randomize_all(model):
-    for one in model.modules():
-        if getattr(one, "running_mean", None) is not None:
-            one.running_mean.normal_()
-            one.running_var.uniform_(0.5, 2)
-        if getattr(one, "bias", None) is not None:
-            one.bias.data.normal_()
+    for module in model.modules():
+        if getattr(module, "running_mean", None) is not None:
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+        if getattr(module, "bias", None) is not None:
+            module.bias.data.normal_()
     return model.eval()
 
 
@@ -269,7 +269,7 @@ def test_one_and_three_dimensions():
     ):
         model = randomize_all(nn.Sequential(kind(3, 6, 3), kind_of_norm(6)))
         x = torch.rand(shape)
-        deployed = deploy_form(model, run=lambda one, x=x: one(x))
+        deployed = deploy_form(model, run=lambda module, x=x: module(x))
         assert batch_norms(deployed) == []
         with torch.no_grad():
             assert_equal_maps(deployed(x), model(x))

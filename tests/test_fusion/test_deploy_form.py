@@ -84,7 +84,7 @@ def run_network(model, size):
 
 
 def batch_norms(model):
-    return [one for one in model.modules() if isinstance(one, _BatchNorm)]
+    return [norm for norm in model.modules() if isinstance(norm, _BatchNorm)]
 
 
 def state_of(model):
@@ -132,7 +132,7 @@ def assert_deploys(model, size, randomize_norms, left=(), run=None):
     assert_state_is(model, before)
     assert Counter(map(type, model.modules())) == kinds
     assert model.training
-    assert not any(one.training for one in deployed.modules())
+    assert not any(module.training for module in deployed.modules())
     assert batch_norms(deployed) == []
     assert sorted(set(report.left.values())) == sorted(left)
     model.eval()
@@ -156,7 +156,7 @@ def test_every_family_in_a_detector(family, randomize_norms):
 @pytest.mark.parametrize("path", CONFIGS)
 def test_every_config(path, randomize_norms):
     model = build(path, **{"model.backbone.widen_factor": 0.5})
-    has_group_norm = any(isinstance(one, nn.GroupNorm) for one in model.modules())
+    has_group_norm = any(isinstance(module, nn.GroupNorm) for module in model.modules())
     left = [NOT_BATCH_NORM] if has_group_norm else []
     # Half of them add or join maps that fit only where the stride divides the sides.
     size = (128, 160)
@@ -187,8 +187,8 @@ def test_the_deploy_form_of_v3_is_fused_and_its_model_is_not():
     fused = deploy_form(model)
     assert fused.deploy
     assert not model.deploy
-    assert any(isinstance(one, ChannelScale) for one in model.modules())
-    assert not any(isinstance(one, ChannelScale) for one in fused.modules())
+    assert any(isinstance(module, ChannelScale) for module in model.modules())
+    assert not any(isinstance(module, ChannelScale) for module in fused.modules())
     # Deploying a deploy form changes nothing.
     again, report = deploy_form_and_report(fused)
     assert report.folded == ()
@@ -206,7 +206,7 @@ def test_a_neck_needs_a_pass_of_its_own(randomize_norms):
     with pytest.raises(OptionError, match=r"GhostPAN does not run .* run\(module\)"):
         deploy_form(neck)
     maps = [torch.rand(1, 8, 14, 10), torch.rand(1, 12, 7, 5)]
-    deployed, report = deploy_form_and_report(neck, run=lambda one: one(maps))
+    deployed, report = deploy_form_and_report(neck, run=lambda module: module(maps))
     assert batch_norms(deployed) == []
     assert len(report.folded) == len(batch_norms(neck))
     with torch.no_grad():

@@ -9,7 +9,7 @@ from torch import nn
 
 from ghostnet_mm.backbones import GhostNet, GhostNetV3, RepGhostNet
 from ghostnet_mm.fusion.deploy_form import deploy_form
-from ghostnet_mm.quantization.equalization import equalize, equalize_and_report
+from ghostnet_mm.quantization.equalization import equalize
 
 SIZE = (64, 96)
 
@@ -36,7 +36,7 @@ def test_outputs_stay_the_same(kind):
     """Catches factors that a gate, a concat's second half or a trim does not undo."""
     net = network(kind)
     before = copy.deepcopy(net.state_dict())
-    found = equalize_and_report(net, [image(), image(1)])
+    found = equalize(net, [image(), image(1)])
     assert len(found.factors) >= 8
     # Not by leaving all as it is.
     assert max(one.log().abs().max() for one in found.factors.values()) > 0.5
@@ -48,7 +48,7 @@ def test_outputs_stay_the_same(kind):
 
 def test_halves_of_a_ghost_module_are_among_them():
     """Catches an equalization that stops at concats or at depthwise filters."""
-    names = equalize_and_report(network(GhostNet), [image()]).factors
+    names = equalize(network(GhostNet), [image()]).factors
     for half in ("primary_conv.0", "cheap_operation.0"):
         assert f"blocks.3.0.ghost1.{half}.weight" in names
     # What is added to the shortcut keeps its scale.
@@ -90,7 +90,7 @@ def test_ranges_come_together():
         peaks = peaks[peaks > 0]
         return float(peaks.max() / peaks.min())
 
-    spreads = [spread(equalize(net, [picture], s)) for s in (0.0, 0.5, 1.0)]
+    spreads = [spread(equalize(net, [picture], s).network) for s in (0.0, 0.5, 1.0)]
     assert spreads[0] == pytest.approx(spread(net))
     assert spreads[2] < spreads[1] < spreads[0]
     assert spreads[2] == pytest.approx(1.0, abs=0.05)
@@ -139,7 +139,7 @@ def test_what_cannot_be_undone_is_left(kind):
     torch.manual_seed(0)
     net = kind()
     picture = image(size=(8, 8))
-    found = equalize_and_report(net, [picture])
+    found = equalize(net, [picture])
     assert not [name for name in found.factors if not name.startswith("primary")]
     with torch.no_grad():
         assert_same([found.network(picture)], [net(picture)])
@@ -163,7 +163,7 @@ class Multiplied(nn.Module):
 def test_several_filters_of_a_channel_and_a_trim():
     torch.manual_seed(0)
     net = Multiplied()
-    found = equalize_and_report(net, [image(size=(8, 8))])
+    found = equalize(net, [image(size=(8, 8))])
     assert sorted(found.factors) == ["first.weight", "second.weight"]
     with torch.no_grad():
         other = image(3, size=(8, 8))

@@ -58,18 +58,18 @@ def test_files_and_card(trained):
     )
     assert done.returncode == 0, done.stderr + done.stdout
     card = json.loads((trained / "out" / "deploy_card.json").read_text())
-    names = [one["name"] for one in card["formats"]]
+    names = [entry["name"] for entry in card["formats"]]
     assert names == ["onnx", "onnx-nms", "openvino", "ncnn"]
     # mmdet pads these pictures to 64 x 96, the files' input is 96 x 96.
     assert card["pytorch"]["bbox_mAP"] != card["pytorch_padded"]["bbox_mAP"]
     expected = card["pytorch_padded"]["bbox_mAP"]
     assert expected > 0.05  # or equality would mean little
-    for one in card["formats"]:
-        assert one["metrics"]["bbox_mAP"] == expected, one["name"]
-        assert one["detections"]["pairs"] > 4
-        assert one["failures"] == []
-        assert (trained / "out" / one["file"]).is_file()
-        assert one["end_to_end"]["rounds"] == 2
+    for entry in card["formats"]:
+        assert entry["metrics"]["bbox_mAP"] == expected, entry["name"]
+        assert entry["detections"]["pairs"] > 4
+        assert entry["failures"] == []
+        assert (trained / "out" / entry["file"]).is_file()
+        assert entry["end_to_end"]["rounds"] == 2
     assert "deploy_card.html" in done.stdout
     assert {"onnxruntime", "openvino", "ncnn"} <= set(card["machine"])
 
@@ -148,7 +148,7 @@ def test_every_block_without_concatenation(trained):
     graph = DetectionGraph(detector)
     blocks = splittable_blocks(graph)
     assert len(blocks) > 10
-    assert [one["name"] for one in card["concat_free"]["blocks"]] == list(blocks)
+    assert [block["name"] for block in card["concat_free"]["blocks"]] == list(blocks)
     assert f"{len(blocks)} of {len(blocks)} blocks rewritten" in done.stdout
     page = (trained / "split" / "deploy_card.html").read_text()
     assert all(name in page for name in blocks)

@@ -6,35 +6,47 @@ import os
 
 from mmengine.config import Config
 
-from ...datasets.layouts.coco import point_config_at
 from ...datasets.wrappers import datasets_of
-from ...errors import DataError
+from ...errors import DataError, OptionError
 from ..model.task_scopes import CLASSIFICATION, OPTIONAL_SCOPES, scope_of
+from ..options import Options
 from .class_folders import SPLITS, take_classes_from_folders
+from .clean_data import use_data_roots
 
 
-def point_at_data_root(
-    cfg: Config, root: str | os.PathLike[str], training: bool = True
-) -> None:
-    """Make a config read its data from a folder, in place.
+def point_at_data_root(cfg: Config, options: Options, training: bool = True) -> None:
+    """Make a config read its data from the folders of ``--data-root``, in place.
 
-    A detector's folder is in COCO layout, and everything follows from its files. For
-    segmentation and classification the layout below the folder stays the config's;
-    where pictures lie in one folder per class, the classes follow the folders.
+    A detector's folders are in any layout that is known, and everything follows from
+    their files. For segmentation and classification the layout below the folder stays
+    the config's; where pictures lie in one folder per class, the classes follow the
+    folders.
 
     Args:
         cfg: The config to change.
-        root: The folder.
+        options: With ``data_root``, and how its data is read.
         training: Whether the training split is needed.
 
     Raises:
-        DataError: ``root`` is not a folder, or lacks what the task needs.
+        DataError: A root is not a folder, or lacks what the task needs.
         OptionError: The config's datasets or model cannot be used with the folder.
     """
-    if scope_of(cfg) not in OPTIONAL_SCOPES:
-        point_config_at(cfg, root, training=training)
+    roots = options.data_root
+    if roots is None:
         return
-    root = os.path.expanduser(os.fspath(root))
+    if scope_of(cfg) not in OPTIONAL_SCOPES:
+        use_data_roots(
+            cfg,
+            roots,
+            training,
+            strict=options.strict_data,
+            crowd_as_objects=options.crowd_as_objects,
+        )
+        return
+    listed = [roots] if isinstance(roots, str) else list(roots)
+    if len(listed) > 1:
+        raise OptionError("Only detection configs join several --data-root; name one.")
+    root = os.path.expanduser(listed[0])
     if not os.path.isdir(root):
         raise DataError(f"The data root {root} is not a folder; check --data-root.")
     for split in SPLITS:

@@ -9,9 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...datasets.checks.annotations import check_annotations
-from ...datasets.checks.masks import check_masks
 from ...datasets.checks.panoptic import check_panoptic_annotations
+from ...datasets.clean_copy.copying import split_behind
 from ...datasets.wrappers import inner_datasets
 from ...errors import DataError, OptionError
 from .stated_classes import dataset_class
@@ -47,7 +46,7 @@ def check_detection_data(cfg: Config, splits: Sequence[str]) -> None:
     """Check every COCO dataset that the run will read.
 
     Args:
-        cfg: The config after all options.
+        cfg: The config after all options and `use_clean_data`.
         splits: Which of ``train``, ``val``, ``test`` the run uses.
 
     Raises:
@@ -177,9 +176,8 @@ def _listed(evaluators: Any) -> Sequence[Mapping[str, Any]]:
 
 def _check_content(folder: AnnotatedFolder, with_masks: bool) -> None:
     if folder.seg_dir is None:
-        check_annotations(folder.ann_file, folder.image_dir, folder.classes)
         if with_masks:
-            check_masks(folder.ann_file)
+            _check_masks(folder)
         return
     check_panoptic_annotations(
         folder.ann_file,
@@ -188,6 +186,19 @@ def _check_content(folder: AnnotatedFolder, with_masks: bool) -> None:
         folder.classes,
         folder.things,
     )
+
+
+def _check_masks(folder: AnnotatedFolder) -> None:
+    split = split_behind(folder.ann_file)
+    if split is not None and split.without_mask:
+        names = ", ".join(split.first_without_mask)
+        more = ", ..." if split.without_mask > len(split.first_without_mask) else ""
+        raise DataError(
+            f"{' and '.join(split.sources)} has {split.without_mask} of "
+            f"{split.objects} annotations without a usable 'segmentation' (ids {names}"
+            f"{more}), and the config needs masks; export them as polygons, or choose "
+            f"a config for boxes."
+        )
 
 
 def _check_files(folder: AnnotatedFolder) -> None:

@@ -244,6 +244,18 @@ KINDS: dict[str, Kind] = {
         "pictures for training and validation alike: the scores say nothing of new "
         "ones",
     ),
+    "split-unseen": Kind(
+        NOTE,
+        "picture is too many to look for near duplicates: only names say what belongs "
+        "together",
+        "pictures are too many to look for near duplicates: only names say what "
+        "belongs together",
+    ),
+    "split-cut": Kind(
+        NOTE,
+        "film or series has most of the pictures: cut, so that both splits have some",
+        "films or series have most of the pictures: cut, so that both splits have some",
+    ),
     "test-is-val": Kind(
         NOTE,
         "split tests and validates: there is no labelled test split",

@@ -21,6 +21,7 @@ FEWEST_POINTS = 3
 _NUMBERS = frozenset({int, float})
 # A mask of more pixels than any picture that OpenCV reads.
 MOST_PIXELS = 2**30
+MOST_MASK_PIXELS = 2**28
 
 
 def checked_mask(value: object) -> Mask | None:
@@ -51,6 +52,36 @@ def polygon_of(points: Sequence[tuple[float, float]]) -> Mask | None:
 def mask_of_pixels(pixels: NDArray[np.bool_]) -> Mask | None:
     """Return the run lengths of a mask (H, W) of bool; ``None`` for an empty one."""
     return dict(encode_mask(pixels)) if pixels.any() else None
+
+
+def mask_in_picture(
+    pixels: NDArray[np.bool_], left: int, top: int, width: int, height: int
+) -> Mask | None:
+    """Return a mask of a part of a picture as one of the whole.
+
+    Args:
+        pixels: (H, W) of bool.
+        left: Column of its first pixel in the picture.
+        top: Row of its first pixel.
+        width: Of the picture.
+        height: Of the picture.
+    """
+    if width * height > MOST_PIXELS or height * pixels.shape[1] > MOST_MASK_PIXELS:
+        return None
+    x, y = max(left, 0), max(top, 0)
+    inner = pixels[y - top : height - top, x - left : width - left]
+    if left >= width or top >= height or not inner.any():
+        return None
+    # Run lengths go down the columns: those without any of the mask are one run.
+    columns = np.zeros((height, inner.shape[1]), bool)
+    columns[y : y + inner.shape[0]] = inner
+    flat = columns.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
+    ends = np.concatenate([[0], edges + x * height, [width * height]])
+    packed = coco_mask.frPyObjects(
+        {"size": [height, width], "counts": np.diff(ends).tolist()}, height, width
+    )
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
 
 
 def mask_area(mask: Mask) -> float:

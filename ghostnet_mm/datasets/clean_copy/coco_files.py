@@ -38,27 +38,16 @@ def write_coco_file(target: Path, split: Split, classes: Sequence[str]) -> str:
 
 
 def picture_folder(split: Split) -> str:
-    """Return the folder below which all pictures of a split lie.
+    """Return the deepest folder that holds all pictures of a split, absolute.
 
-    It is the one that the user's own names are relative to, where there is one.
+    It is empty where they lie on several drives: their names are absolute then.
     """
-    starts = set()
-    for picture in split.pictures:
-        ending = os.sep + picture.name.replace("\\", "/").replace("/", os.sep)
-        if not picture.path.endswith(ending):
-            break
-        starts.add(picture.path[: -len(ending)] or os.sep)
-        if len(starts) > 1:
-            break
-    else:
-        if len(starts) == 1:
-            return starts.pop()
     try:
         return os.path.commonpath(
             {os.path.dirname(picture.path) for picture in split.pictures}
         )
     except ValueError:
-        return ""  # Pictures on several drives: their names are absolute.
+        return ""
 
 
 def _images(split: Split, prefix: str) -> Iterator[dict]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ghostnet_runtime.atomic_writing import finished_folder
@@ -12,12 +13,15 @@ from ghostnet_runtime.atomic_writing import finished_folder
 from ..annotations.data_set import DataSet
 from ..annotations.findings import Findings
 from ..annotations.kinds import new_findings
-from ..reading import ReadingOptions, list_roots, read_data_set
+from ..readers.json_files import read_bytes
+from ..readers.listing import Listing, list_files
+from ..reading import ReadingOptions, list_roots, read_coco_file, read_data_set
 from .cache import cache_folder, fingerprint, forget_unused, mark_used, only_run
 from .coco_files import write_coco_file
 from .summary import (
     CopySummary,
     Origins,
+    SplitSummary,
     origins_of,
     read_origins,
     read_summary,
@@ -57,16 +61,58 @@ def clean_copy_of(
         DataError: They cannot be used; see `read_data_set`.
     """
     listings = list_roots(roots)
+    options = replace(options, split_store=cache_folder().with_name("splits"))
+    return _made_or_make(
+        listings, options, lambda found: read_data_set(listings, options, found)
+    )
+
+
+def clean_copy_of_file(
+    ann_file: str | os.PathLike[str],
+    image_dir: str | os.PathLike[str],
+    classes: Sequence[str],
+    is_choice: bool,
+    options: ReadingOptions,
+) -> CleanCopy:
+    """Return the clean copy of a COCO file that a config names itself.
+
+    Args:
+        ann_file: The file.
+        image_dir: The folder of its pictures.
+        classes: The names that the config expects, in label order.
+        is_choice: Whether the config chooses them, see `read_coco_file`.
+        options: How it is read.
+
+    Returns:
+        The copy, whose only split is `UNSPLIT`.
+
+    Raises:
+        DataError: It cannot be used; see `read_coco_file`.
+    """
+    listing = list_files(image_dir)
+    content = hashlib.blake2b(read_bytes(ann_file), digest_size=16).hexdigest()
+    key = (os.fspath(ann_file), content, tuple(classes), is_choice, options)
+    return _made_or_make(
+        [listing],
+        key,
+        lambda found: read_coco_file(
+            ann_file, image_dir, classes, is_choice, options, found
+        ),
+    )
+
+
+def _made_or_make(
+    listings: Sequence[Listing], key: object, read: Callable[[Findings], DataSet]
+) -> CleanCopy:
     folder = cache_folder()
-    target = folder / fingerprint(listings, options)
+    target = folder / fingerprint(listings, key)
     summary = _made_before(target)
     if summary is None:
         with only_run(target):
             summary = _made_before(target)
             if summary is None:
                 findings = new_findings()
-                data = read_data_set(listings, options, findings)
-                summary = _write(target, data, findings)
+                summary = _write(target, read(findings), findings)
                 forget_unused(folder)
     mark_used(target)
     findings = new_findings()
@@ -85,9 +131,21 @@ def origins_for(coco_file: str | os.PathLike) -> Origins | None:
     return read_origins(origins)
 
 
-def is_clean_copy(coco_file: str | os.PathLike) -> bool:
-    """Say whether a COCO file is one of a clean copy."""
-    return Path(coco_file).with_name(SUMMARY).is_file()
+def copy_behind(coco_file: str | os.PathLike[str]) -> CopySummary | None:
+    """Return the summary of the clean copy that a COCO file is of, if it is of one."""
+    try:
+        return read_summary(Path(coco_file).with_name(SUMMARY))
+    except (OSError, ValueError):
+        return None
+
+
+def split_behind(coco_file: str | os.PathLike[str]) -> SplitSummary | None:
+    """Return the summary of the split that a COCO file of a clean copy holds."""
+    copy = copy_behind(coco_file)
+    if copy is None:
+        return None
+    file = os.path.abspath(coco_file)
+    return next((s for s in copy.splits.values() if s.file == file), None)
 
 
 def _made_before(target: Path) -> CopySummary | None:
@@ -105,6 +163,7 @@ def _write(target: Path, data: DataSet, findings: Findings) -> CopySummary:
     with finished_folder(target) as scratch:
         splits = {}
         for name, split in data.splits.items():
+            name = name or "data"
             folder = write_coco_file(scratch / f"{name}.json", split, data.classes)
             origins = origins_of(split, data.classes)
             write_origins(scratch / f"{name}.origins.json", origins)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ...errors import DataError
-from .memory import free_memory
+from .memory import refuse_beyond_memory
 
 # Upper bounds of what CPython needs, in bytes: an empty list with its place in another
 # one, an object with a few keys, and a number or short text with its place.
@@ -49,12 +49,7 @@ def parse_json(content: bytes, path: str | os.PathLike) -> object:
         DataError: It is not JSON, or needs more memory than is free: the brackets,
             braces and commas in it say how much at most.
     """
-    needed, free = most_memory(content), free_memory()
-    if free is not None and needed > free:
-        raise DataError(
-            f"The annotation file {path} may need {needed / 1e9:.1f} GB of memory, and "
-            f"{free / 1e9:.1f} GB are free; split the file, or use a larger machine."
-        )
+    refuse_beyond_memory(path, most_memory(content))
     try:
         try:
             return json.loads(content)

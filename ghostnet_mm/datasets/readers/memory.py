@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from ...errors import DataError
 
 MEMINFO = Path("/proc/meminfo")
 CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -23,6 +26,24 @@ def free_memory() -> int | None:
     free = int(known["MemAvailable"]) * 1024
     left = _left_in_container()
     return free if left is None else min(free, left)
+
+
+def refuse_beyond_memory(path: str | os.PathLike[str], needed: int) -> None:
+    """Refuse a file that may need more memory than is free.
+
+    Args:
+        path: The file, for the message.
+        needed: A bound of the bytes it takes.
+
+    Raises:
+        DataError: It may need more.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        raise DataError(
+            f"The annotation file {path} may need {needed / 1e9:.1f} GB of memory, and "
+            f"{free / 1e9:.1f} GB are free; split the file, or use a larger machine."
+        )
 
 
 def _left_in_container() -> int | None:

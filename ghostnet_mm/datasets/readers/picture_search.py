@@ -7,6 +7,7 @@ with a file that is there, and that one file agrees best.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from .split_names import split_of
 
 PROBED = 200
 EXACT, BY_LAST_PART, OTHER_LETTERS, OTHER_SUFFIX = range(4)
+# What Label Studio puts before the name of a file that was uploaded.
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 # Where a split's pictures lie, {name} being its name in the folder.
 FOLDERS = ("{name}", "images/{name}", "{name}/images", "images", "JPEGImages", "")
 
@@ -71,12 +74,19 @@ class PictureSearch:
         plain = [_plain(name) for name in names]
         folder = self._best_folder(plain, source, split)
         found: list[Found | None] = []
-        for name in plain:
+        for name, written in zip(plain, names, strict=True):
             direct = _joined(folder, name)
             if direct in self._listing.files:
                 found.append(Found(direct, EXACT))
-            else:
-                found.append(self._elsewhere(name, folder, split))
+                continue
+            place = self._elsewhere(name, folder, split)
+            if place is None and UPLOADED.match(name.rpartition("/")[2]):
+                base = UPLOADED.sub("", name.rpartition("/")[2])
+                place = self._elsewhere(base, folder, split)
+            elif place and place.how == BY_LAST_PART and _is_address(written):
+                # An address says nothing of this machine's folders.
+                place = Found(place.name, EXACT)
+            found.append(place)
         return found
 
     def _best_folder(self, names: Sequence[str], source: str, split: str | None) -> str:
@@ -169,7 +179,7 @@ SPELLINGS: dict[str, Sequence[str]] = {
 def _plain(name: str) -> str:
     """Return a name with the separators and without the address of its origin."""
     name = name.replace("\\", "/").strip()
-    if "://" in name or name.startswith("/data/"):
+    if _is_address(name):
         address = urlsplit(name)
         # Label Studio's local files: /data/local-files/?d=folder/photo.jpg
         query = parse_qs(address.query).get("d")
@@ -178,6 +188,11 @@ def _plain(name: str) -> str:
     while parts and (parts[0] == ".." or parts[0].endswith(":")):
         del parts[0]
     return "/".join(parts)
+
+
+def _is_address(name: str) -> bool:
+    """Say whether a name is an address, or a path of Label Studio's server."""
+    return "://" in name or name.startswith(("/data/local-files/", "/data/upload/"))
 
 
 def _joined(*parts: str) -> str:

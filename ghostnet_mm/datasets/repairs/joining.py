@@ -49,7 +49,7 @@ def _classes(parts: Sequence[Part], findings: Findings) -> tuple[str, ...]:
     listing = [part for part in parts if part.lists_classes and part.classes]
     names: dict[str, None] = {}
     for part in listing:
-        own = [e.name for e in part.classes if e.name not in dropped]
+        own = list(dict.fromkeys(e.name for e in part.classes if e.name not in dropped))
         known = [name for name in own if name in names]
         if known != [name for name in names if name in set(known)]:
             findings.add("class-order", part.source)

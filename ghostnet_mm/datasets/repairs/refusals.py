@@ -43,7 +43,7 @@ def refuse_most_lost(split: Split, place: str, findings: Findings) -> None:
     Raises:
         DataError: More than a quarter of the objects are lost.
     """
-    places = (place, *split.sources)
+    places = dict.fromkeys((place, *split.sources))
     lost = {
         kind: sum(findings.count(kind, where) for where in places) for kind in LOSSES
     }
@@ -68,6 +68,10 @@ def refuse_useless(split: Split, place: str) -> None:
         DataError: It has no objects, or crowd regions only.
     """
     objects = split.objects
+    if not split.pictures:
+        raise DataError(
+            f"{printable(place)} has no pictures; check the folder that it names."
+        )
     if not len(objects):
         raise DataError(
             f"{printable(place)} has no object in its {len(split.pictures)} pictures, "

@@ -9,6 +9,7 @@ from mmengine.runner import find_latest_checkpoint
 
 from ...configuration import Options
 from ...configuration.data.checks import check_data
+from ...configuration.data.clean_data import use_clean_data
 from ...datasets.wrappers import datasets_of
 from ...errors import CheckpointError, OptionError
 from ...evaluation.detection_grid import write_detector_grid
@@ -50,6 +51,7 @@ def draw_validation_grid(
     cfg = detector.model.cfg
     if cfg.get("val_dataloader") is None:
         raise OptionError("The config has no val_dataloader to take images from.")
+    use_clean_data(cfg, {"val", split})
     dataset_cfg = copy.deepcopy(cfg.val_dataloader.dataset)
     if split == "train":
         _, train = next(datasets_of(cfg, "train"))

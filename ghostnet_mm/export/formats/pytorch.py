@@ -47,8 +47,11 @@ def trace(module: nn.Module, inputs: Sequence[Tensor]) -> torch.jit.ScriptModule
     with warnings.catch_warnings(), torch.no_grad():
         # Deprecation, and shapes that become constants: wanted here.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module, tuple(inputs), check_trace=False)
-        return torch.jit.freeze(traced.eval())
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            module, tuple(inputs), check_trace=False
+        )
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced.eval())
+        return frozen
 
 
 def exported_program(static: StaticGraph) -> torch.export.ExportedProgram:

@@ -43,9 +43,7 @@ class ExportableGraph(nn.Module):
 
 
 @contextmanager
-def with_fixed_size(
-    graph: ExportableGraph, size: tuple[int, int] | None
-) -> Iterator[None]:
+def fixed_to(graph: ExportableGraph, size: tuple[int, int] | None) -> Iterator[None]:
     """Fix the size of a graph while the block runs."""
     before = graph.fixed_size
     graph.fix_size(size)

@@ -15,30 +15,29 @@ OTHER_TASKS = ("captions_", "image_info_", "panoptic_", "person_keypoints_", "st
 
 
 def find_coco(names: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Return the sources among COCO files, and the files that they make needless.
+    """Return the sources among COCO files, and the files that are not used.
 
-    Where a split has files of several tasks, those for boxes are taken. A file whose
-    split nothing tells is not used beside files for training and validation.
+    Where a split has COCO's own files of several tasks, those for boxes are taken. A
+    file whose split nothing tells is not used beside files for training and validation.
 
     Args:
         names: Files that look like COCO's, relative to the root.
     """
     splits = {name: _split_of_file(name) for name in names}
-    unused: list[str] = []
+    others: list[str] = []
     for split in set(splits.values()):
         same = [name for name in names if splits[name] == split]
-        needless = [name for name in same if _is_other_task(name)]
-        if len(needless) < len(same):
-            unused += needless
-        elif split == "test":
-            continue
-        else:
+        of_others = [name for name in same if _is_other_task(name)]
+        if len(of_others) < len(same):
+            others += of_others
+        elif split != "test":
             # Keypoints have boxes; a list of pictures or captions have not.
-            unused += [n for n in same if not _base(n).startswith(BOXES_TOO)]
-    named = {split for name, split in splits.items() if name not in unused}
+            others += [n for n in same if not _base(n).startswith(BOXES_TOO)]
+    named = {split for name, split in splits.items() if name not in others}
+    unused: list[str] = []
     if {"train", "val"} <= named:
-        unused += [name for name in names if splits[name] is None]
-    return _sources(names, splits, unused), unused
+        unused = [name for name in names if splits[name] is None]
+    return _sources(names, splits, [*others, *unused]), unused
 
 
 BOXES_TOO = ("person_keypoints_", "stuff_", "panoptic_")

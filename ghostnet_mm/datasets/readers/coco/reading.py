@@ -19,7 +19,7 @@ NO_BOX = (np.nan, np.nan, np.nan, np.nan)
 NAME_KEYS = ("file_name", "filename", "path", "name", "coco_url")
 
 
-def read_coco_part(reading: Reading, name: str, split: str | None) -> Part:
+def read_coco_part(reading: Reading, name: str, split: str | None) -> list[Part]:
     """Read a COCO file of a data root.
 
     Args:
@@ -32,7 +32,7 @@ def read_coco_part(reading: Reading, name: str, split: str | None) -> Part:
     """
     path = reading.listing.path(name)
     content = parse_json(read_bytes(path), path)
-    return part_of(content, reading, name, split)
+    return [part_of(content, reading, name, split)]
 
 
 def part_of(content: object, reading: Reading, name: str, split: str | None) -> Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ghostnet_runtime.description import Description
 from ghostnet_runtime.description_text import METADATA_KEY
@@ -25,7 +25,7 @@ class OnnxFormat(ExportFormat):
 
     name = "onnx"
     suffix = ".onnx"
-    modules = ("onnx", "onnxscript", "onnxruntime")
+    modules: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime")
     extra = "onnx"
     takes_options = True
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from ghostnet_runtime.description import Description, InputForm
 from torch import Tensor
 
-from ...graph.exportable_graph import ExportableGraph, with_fixed_size
+from ...graph.exportable_graph import ExportableGraph, fixed_to
+from ...graph.ranking import stable_topk
 
 if TYPE_CHECKING:
     import onnx
@@ -23,39 +24,23 @@ def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelPr
     """Translate a graph to ONNX, with the batch and the size that are described."""
     fed = description.input
     inputs, shapes = _example(graph, fed)
-    with with_fixed_size(graph, fed.size):
-        with torch.no_grad(), warnings.catch_warnings():
-            # Of mmdet's calls, and of the exporter's own.
-            warnings.simplefilter("ignore")
+    with fixed_to(graph, fed.size), torch.no_grad(), warnings.catch_warnings():
+        # Of mmdet's calls, and of the exporter's own.
+        warnings.simplefilter("ignore")
+        with stable_topk():
             program = torch.export.export(
                 graph, inputs, dynamic_shapes=shapes, strict=False
             )
-            exported = torch.onnx.export(
-                program,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[name for name in (fed.name, fed.image_sizes) if name],
-                output_names=graph.output_names,
-                external_data=False,
-                verbose=False,
-                custom_translation_table={
-                    torch.ops.aten.sort.stable: _translate_stable_sort
-                },
-            )
-    return _cleaned(exported.model_proto, description)
-
-
-def _translate_stable_sort(
-    values: Any,
-    stable: bool | None = None,
-    dim: int = -1,
-    descending: bool = False,
-) -> tuple[Any, Any]:
-    """Translate ``sort``; TopK keeps the order of equal values by its definition."""
-    from onnxscript import opset18 as op
-
-    length = op.Shape(values, start=dim, end=dim + 1)
-    return op.TopK(values, length, axis=dim, largest=int(descending))
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[name for name in (fed.name, fed.image_sizes) if name],
+            output_names=graph.output_names,
+            external_data=False,
+            verbose=False,
+        )
+    return _cleaned(cast(torch.onnx.ONNXProgram, exported).model_proto, description)
 
 
 def _example(
@@ -86,7 +71,7 @@ def _cleaned(model: onnx.ModelProto, description: Description) -> onnx.ModelProt
     """Drop what only debugging needs, and name the free axes."""
     for node in model.graph.node:
         # Source lines, with paths of this machine; the modules' names stay.
-        scopes = [one.value for one in node.metadata_props if one.key == SCOPES_KEY]
+        scopes = [kept.value for kept in node.metadata_props if kept.key == SCOPES_KEY]
         del node.metadata_props[:]
         for scope in scopes:
             node.metadata_props.add(key=SCOPES_KEY, value=scope)

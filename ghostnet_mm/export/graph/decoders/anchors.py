@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.models.dense_heads import AnchorHead, SSDHead
-from torch import Tensor, nn
+from mmdet.models.detectors import BaseDetector
+from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
+from torch import Tensor
 
-from .base import Decoder, class_scores, flatten_maps
+from .base import Decoder, Maps, class_scores, flatten_maps
 
 # The default of mmdet's coders, which no head overrides.
 LARGEST_SCALING = abs(math.log(16 / 1000))
@@ -21,15 +23,13 @@ class AnchorDecoder(Decoder):
     HEADS = (AnchorHead,)
     CODERS = ("DeltaXYWHBBoxCoder",)
 
-    def __init__(self, head: nn.Module):
-        super().__init__(head)
-        self.has_factors = hasattr(head, "atss_centerness")
+    def __init__(self, network: BaseDetector):
+        super().__init__(network)
+        self.has_factors = hasattr(self.head, "atss_centerness")
         # SSD's anchors are laid out for one input size.
-        self.any_size = not isinstance(head, SSDHead)
+        self.any_size = not isinstance(self.head, SSDHead)
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`."""
         deltas = flatten_maps(maps[1], 4)
         logits = flatten_maps(maps[0], self.head.cls_out_channels)
@@ -42,7 +42,7 @@ class AnchorDecoder(Decoder):
         return result
 
 
-def move_boxes(boxes: Tensor, deltas: Tensor, coder: object) -> Tensor:
+def move_boxes(boxes: Tensor, deltas: Tensor, coder: DeltaXYWHBBoxCoder) -> Tensor:
     """Apply offsets as ``DeltaXYWHBBoxCoder.decode`` does, without clipping.
 
     Args:

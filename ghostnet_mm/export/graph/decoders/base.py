@@ -1,17 +1,31 @@
-"""What the decoders of one-stage heads share."""
+"""What all decoders share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import torch
 from ghostnet_runtime.description import MaskRule, SelectionRule
-from torch import Tensor, nn
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.detectors import BaseDetector, SingleStageDetector
+from torch import Tensor
 
 from ..selection_rules import nms_threshold, positive_or_none
 
+# Lists with a map per level.
+Maps: TypeAlias = Sequence[Sequence[Tensor]]
+
 PREDICTION_METHODS = ("predict_by_feat", "_predict_by_feat_single")
+
+
+class View(NamedTuple):
+    """What a detector sees before its head."""
+
+    image: Tensor  # (N, 3, H, W)
+    # (N, 2) height and width of the picture inside of each image; None: it fills them
+    image_sizes: Tensor | None
+    features: Sequence[Tensor]  # of the neck
 
 
 class Decoder:
@@ -20,30 +34,40 @@ class Decoder:
     A decoder also says how mmdet selects among the candidates (`selection`).
 
     Args:
-        head: The head in eval mode.
+        network: The detector in eval mode.
 
     Attributes:
+        head: What predicts boxes and scores.
+        test_cfg: How mmdet selects.
         HEADS: mmdet's classes whose maps it decodes; subclasses are taken as long as
             they predict in the same way.
         CODERS: Names of the box coders it knows; empty for heads without one.
-        output_names: Names of what `decode` returns, in order.
         has_factors: Whether a score factor belongs to each candidate.
         any_size: Whether the head works on other sizes than that of its config.
         per_level: Whether mmdet takes the best of each level by itself.
+        class_boxes: Whether each class has boxes of its own.
+        takes_image_sizes: Whether the size of the picture inside of the padded input
+            matters.
     """
 
-    HEADS: ClassVar[tuple[type, ...]]
+    HEADS: ClassVar[tuple[type, ...]] = ()
     CODERS: ClassVar[tuple[str, ...]] = ()
-    any_size: ClassVar[bool] = True
-    per_level: ClassVar[bool] = True
+    has_factors: bool = False
+    any_size: bool = True
+    per_level: bool = True
+    class_boxes: bool = False
+    takes_image_sizes: bool = False
 
-    def __init__(self, head: nn.Module):
-        self.head = head
-        self.has_factors = False
+    def __init__(self, network: BaseDetector):
+        self.head = network.bbox_head
+        self.test_cfg = self.head.test_cfg
 
     @classmethod
-    def fits(cls, head: nn.Module) -> bool:
-        """Whether this is a decoder of ``head``."""
+    def fits(cls, model: BaseDetector) -> bool:
+        """Whether it decodes a detector that does nothing else."""
+        if not isinstance(model, SingleStageDetector) or model.with_mask:
+            return False
+        head = model.bbox_head
         if not isinstance(head, cls.HEADS):
             return False
         coder = type(getattr(head, "bbox_coder", None)).__name__
@@ -51,7 +75,7 @@ class Decoder:
         return (
             (not cls.CODERS or coder in cls.CODERS)
             and not getattr(loss, "custom_cls_channels", False)
-            and any(_predict_alike(type(head), one) for one in cls.HEADS)
+            and any(_predict_alike(type(head), known) for known in cls.HEADS)
         )
 
     @property
@@ -62,16 +86,28 @@ class Decoder:
     @property
     def strides(self) -> list[int]:
         """Stride of each level, in input pixels."""
-        return [_number(one) for one in self.head.prior_generator.strides]
+        return [_number(stride) for stride in self.head.prior_generator.strides]
 
     @property
     def priors_per_cell(self) -> list[int]:
         """Priors at each cell of each level."""
         return list(self.head.prior_generator.num_base_priors)
 
-    def sizes(self, maps: Sequence[Sequence[Tensor]]) -> list[tuple[int, int]]:
+    def maps(self, features: Sequence[Tensor]) -> Maps:
+        """Return what the head predicts: lists with a map per level."""
+        maps: Maps = self.head(features)
+        return maps
+
+    def sizes(self, maps: Maps) -> list[tuple[int, int]]:
         """Height and width of each level."""
-        return [tuple(one.shape[-2:]) for one in maps[0]]
+        return [(level.shape[-2], level.shape[-1]) for level in maps[0]]
+
+    def level_lengths(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+        """Count the candidates of each level for maps of these sizes."""
+        return tuple(
+            height * width * count
+            for (height, width), count in zip(sizes, self.priors_per_cell, strict=True)
+        )
 
     def priors(
         self, sizes: Sequence[tuple[int, int]], device: torch.device
@@ -80,13 +116,17 @@ class Decoder:
         levels = self.head.prior_generator.grid_priors(sizes, device=device)
         return (torch.cat(levels),)
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
+    def candidates(
+        self, maps: Maps, priors: Sequence[Tensor], view: View
     ) -> dict[str, Tensor]:
+        """Compute the candidates of what is seen; by default of the maps alone."""
+        return self.decode(maps, priors)
+
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates.
 
         Args:
-            maps: What the head returns: lists with a map per level.
+            maps: What the head predicts.
             priors: What `priors` computed for the sizes of these maps.
 
         Returns:
@@ -97,7 +137,7 @@ class Decoder:
 
     def selection(self) -> SelectionRule:
         """Return mmdet's rules of selection for any input, from the ``test_cfg``."""
-        cfg, coder = self.head.test_cfg, getattr(self.head, "bbox_coder", None)
+        cfg, coder = self.test_cfg, getattr(self.head, "bbox_coder", None)
         return SelectionRule(
             levels=None,
             strides=tuple(self.strides) if self.per_level else (),
@@ -120,12 +160,15 @@ class Decoder:
 
 def flatten_maps(maps: Sequence[Tensor], channels: int) -> Tensor:
     """Turn ``(N, A * channels, H, W)`` maps into ``(N, P, channels)``."""
-    flat = [one.permute(0, 2, 3, 1).reshape(one.shape[0], -1, channels) for one in maps]
+    flat = [
+        level.permute(0, 2, 3, 1).reshape(level.shape[0], -1, channels)
+        for level in maps
+    ]
     return torch.cat(flat, dim=1) if len(flat) > 1 else flat[0]
 
 
 def stride_of_each_prior(
-    head: nn.Module, sizes: Sequence[tuple[int, int]], device: torch.device
+    head: BaseDenseHead, sizes: Sequence[tuple[int, int]], device: torch.device
 ) -> Tensor:
     """Return the stride of each prior, ``(P, 1)``."""
     generator = head.prior_generator
@@ -139,7 +182,7 @@ def stride_of_each_prior(
     ).to(device)
 
 
-def class_scores(head: nn.Module, logits: Tensor) -> Tensor:
+def class_scores(head: BaseDenseHead, logits: Tensor) -> Tensor:
     """Turn ``(..., channels)`` logits into ``(..., C)`` probabilities."""
     if head.use_sigmoid_cls:
         return logits.sigmoid()

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from ghostnet_runtime.description import SelectionRule
 from mmdet.models.dense_heads import CenterNetHead
+from mmdet.models.detectors import BaseDetector
 from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
-from torch import Tensor, nn
+from torch import Tensor
 
-from .base import Decoder, flatten_maps
+from .base import Decoder, Maps, flatten_maps
 
 # mmdet takes the ratio of the input's and the map's sides; every CenterNet it has
 # predicts at this stride.
@@ -25,8 +26,8 @@ class CenterNetDecoder(Decoder):
     HEADS = (CenterNetHead,)
     per_level = False
 
-    def __init__(self, head: nn.Module):
-        super().__init__(head)
+    def __init__(self, network: BaseDetector):
+        super().__init__(network)
         self.cells = MlvlPointGenerator([1], offset=0)
 
     @property
@@ -45,9 +46,7 @@ class CenterNetDecoder(Decoder):
         """Compute the cells' column and row, ``(P, 2)``."""
         return tuple(self.cells.grid_priors(sizes, device=device))
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`."""
         heat = maps[0][0]
         kernel = self.head.test_cfg.local_maximum_kernel

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, cast
 
 import torch
 from ghostnet_runtime.description import MaskRule
 from mmdet.models.dense_heads import FCOSHead, GFLHead, RTMDetHead, RTMDetInsHead
-from torch import Tensor, nn
+from mmdet.models.detectors import BaseDetector
+from torch import Tensor
 
-from .base import Decoder, class_scores, flatten_maps, stride_of_each_prior
+from .base import Decoder, Maps, class_scores, flatten_maps, stride_of_each_prior
 
 # mmdet divides relative coordinates by this many strides; the head has no argument
 # for it.
@@ -19,20 +21,18 @@ COORDINATE_SCALE = 8
 class PointDecoder(Decoder):
     """Decodes distances in pixels from points to the four sides."""
 
-    HEADS = (FCOSHead, RTMDetHead)
+    HEADS: ClassVar[tuple[type, ...]] = (FCOSHead, RTMDetHead)
     CODERS = ("DistancePointBBoxCoder",)
 
-    def __init__(self, head: nn.Module):
-        super().__init__(head)
-        self.has_factors = hasattr(head, "conv_centerness")
+    def __init__(self, network: BaseDetector):
+        super().__init__(network)
+        self.has_factors = hasattr(self.head, "conv_centerness")
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`."""
         logits = flatten_maps(maps[0], self.head.cls_out_channels)
         result = {
-            "boxes": boxes_around(priors[0], flatten_maps(maps[1], 4)),
+            "boxes": boxes_at_distances(priors[0], flatten_maps(maps[1], 4)),
             "scores": class_scores(self.head, logits),
         }
         if self.has_factors:
@@ -50,9 +50,7 @@ class MaskKernelDecoder(PointDecoder):
         """Names of the outputs, in order."""
         return ("boxes", "scores", "kernels", "mask_features")
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`.
 
         Returns:
@@ -61,7 +59,7 @@ class MaskKernelDecoder(PointDecoder):
         """
         result = super().decode(maps, priors)
         result["kernels"] = flatten_maps(maps[2], self.head.num_gen_params)
-        result["mask_features"] = maps[3]
+        result["mask_features"] = cast(Tensor, maps[3])
         return result
 
     def mask_rules(self) -> MaskRule:
@@ -94,9 +92,7 @@ class DistributionDecoder(Decoder):
         strides = stride_of_each_prior(self.head, sizes, device)
         return (torch.cat([points, strides], dim=1),)
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`."""
         points, strides = priors[0][:, :2], priors[0][:, 2:]
         sides = flatten_maps(maps[1], 4 * (self.head.reg_max + 1))
@@ -106,12 +102,12 @@ class DistributionDecoder(Decoder):
         distances = distances.reshape(sides.shape[0], -1, 4)
         logits = flatten_maps(maps[0], self.head.cls_out_channels)
         return {
-            "boxes": boxes_around(points, distances * strides),
+            "boxes": boxes_at_distances(points, distances * strides),
             "scores": logits.sigmoid(),
         }
 
 
-def boxes_around(points: Tensor, distances: Tensor) -> Tensor:
+def boxes_at_distances(points: Tensor, distances: Tensor) -> Tensor:
     """Return ``(N, P, 4)`` corners from ``(P, 2)`` points and ``(N, P, 4)`` distances.
 
     Distances are left, top, right, bottom, in pixels.

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from ghostnet_runtime.description import SelectionRule
 from mmdet.models.dense_heads import YOLOV3Head
-from torch import Tensor, nn
+from torch import Tensor
 
-from .base import Decoder, flatten_maps, stride_of_each_prior
+from .base import Decoder, Maps, flatten_maps, stride_of_each_prior
 
 
 class YOLOv3Decoder(Decoder):
@@ -19,10 +19,7 @@ class YOLOv3Decoder(Decoder):
     HEADS = (YOLOV3Head,)
     CODERS = ("YOLOBBoxCoder",)
     per_level = False
-
-    def __init__(self, head: nn.Module):
-        super().__init__(head)
-        self.has_factors = True
+    has_factors = True
 
     def priors(
         self, sizes: Sequence[tuple[int, int]], device: torch.device
@@ -32,9 +29,7 @@ class YOLOv3Decoder(Decoder):
         strides = stride_of_each_prior(self.head, sizes, device)
         return (torch.cat([anchors, strides], dim=1),)
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`."""
         anchors, strides = priors[0][:, :4], priors[0][:, 4:]
         values = flatten_maps(maps[0], self.head.num_attrib)

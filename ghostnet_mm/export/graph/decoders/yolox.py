@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from ghostnet_runtime.description import SelectionRule
 from mmdet.models.dense_heads import YOLOXHead
-from torch import Tensor, nn
+from torch import Tensor
 
-from .base import Decoder, flatten_maps
+from .base import Decoder, Maps, flatten_maps
 
 
 class YOLOXDecoder(Decoder):
@@ -18,10 +18,7 @@ class YOLOXDecoder(Decoder):
 
     HEADS = (YOLOXHead,)
     per_level = False
-
-    def __init__(self, head: nn.Module):
-        super().__init__(head)
-        self.has_factors = True
+    has_factors = True
 
     def priors(
         self, sizes: Sequence[tuple[int, int]], device: torch.device
@@ -32,9 +29,7 @@ class YOLOXDecoder(Decoder):
         )
         return (torch.cat(levels),)
 
-    def decode(
-        self, maps: Sequence[Sequence[Tensor]], priors: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def decode(self, maps: Maps, priors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute the candidates, see `Decoder.decode`."""
         sides = flatten_maps(maps[1], 4)
         points, strides = priors[0][:, :2], priors[0][:, 2:]

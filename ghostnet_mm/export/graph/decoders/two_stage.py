@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torchvision
 from ghostnet_runtime.description import SelectionRule
 from mmcv.ops import RoIAlign
 from mmdet.models.dense_heads import RPNHead
+from mmdet.models.detectors import BaseDetector, TwoStageDetector
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
-from torch import Tensor, nn
+from torch import Tensor
 
-from .decoders.anchors import move_boxes
-from .decoders.base import class_scores
-from .selection_rules import nms_threshold, positive_or_none
+from ..ranking import best_in_order
+from ..selection_rules import nms_threshold, positive_or_none
+from .anchors import move_boxes
+from .base import Decoder, Maps, View, class_scores
 
 # Of padding in lists of proposals: below every true score.
 NO_SCORE = -1.0
 
 
-class TwoStageDecoder:
-    """Turns the maps of an RPN into proposals, and these into candidates.
+class TwoStageDecoder(Decoder):
+    """Turns the maps of Faster R-CNN's RPN into proposals, and these into candidates.
 
     Each image has as many candidates as ``test_cfg.rpn.max_per_img``; where the RPN
     finds fewer, the last have scores of 0.
-
-    Args:
-        network: mmdet's Faster R-CNN in eval mode.
-
-    Attributes:
-        output_names: Names of the outputs, in order.
-        class_boxes: Whether each class has boxes of its own.
-        any_size: True: it works on inputs of any size.
     """
 
-    output_names = ("boxes", "scores")
-    any_size = True
-    has_factors = False
+    CODERS = ("DeltaXYWHBBoxCoder",)
+    per_level = False
+    takes_image_sizes = True
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: BaseDetector):
         self.rpn = network.rpn_head
         self.extractor = network.roi_head.bbox_roi_extractor
         self.head = network.roi_head.bbox_head
@@ -53,9 +48,11 @@ class TwoStageDecoder:
         self.num_proposals = int(rules.max_per_img)
         self.class_boxes = not self.head.reg_class_agnostic
 
-    @staticmethod
-    def fits(model: nn.Module) -> bool:
-        """Whether the parts of a two-stage detector are those that are known here."""
+    @classmethod
+    def fits(cls, model: BaseDetector) -> bool:
+        """Whether it decodes a detector that does nothing else."""
+        if not isinstance(model, TwoStageDetector):
+            return False
         rpn, roi = model.rpn_head, model.roi_head
         if type(rpn) is not RPNHead or type(roi) is not StandardRoIHead:
             return False
@@ -65,50 +62,30 @@ class TwoStageDecoder:
             and not roi.with_shared_head
             and type(extractor) is SingleRoIExtractor
             and all(
-                isinstance(one, RoIAlign) and one.pool_mode == "avg"
-                for one in extractor.roi_layers
+                isinstance(layer, RoIAlign) and layer.pool_mode == "avg"
+                for layer in extractor.roi_layers
             )
             and isinstance(head, BBoxHead)
             and type(head)._predict_by_feat_single is BBoxHead._predict_by_feat_single
             and head.with_reg
             and not head.custom_cls_channels
             and all(
-                type(one.bbox_coder).__name__ == "DeltaXYWHBBoxCoder"
-                for one in (rpn, head)
+                type(part.bbox_coder).__name__ in cls.CODERS for part in (rpn, head)
             )
         )
 
-    @property
-    def strides(self) -> list[int]:
-        """Empty: candidates belong to no cell of a map."""
-        return []
-
-    priors_per_cell = strides
-
     def selection(self) -> SelectionRule:
         """Return mmdet's rules of selection, from ``test_cfg.rcnn``."""
-        cfg = self.test_cfg
-        return SelectionRule(
-            levels=None,
-            strides=(),
-            priors_per_cell=(),
-            factor_threshold=None,
-            best_class=False,
-            min_bbox_size=-1.0,
-            per_level=False,
-            score_threshold=float(cfg.score_thr),
-            nms_pre=None,
-            iou_threshold=nms_threshold(cfg.nms),
-            max_per_img=positive_or_none(cfg.max_per_img),
-            clip=bool(self.head.bbox_coder.clip_border),
-        )
+        return replace(super().selection(), nms_pre=None, min_bbox_size=-1.0)
 
-    def mask_rules(self) -> None:
-        """Return None: there are no masks."""
+    def maps(self, features: Sequence[Tensor]) -> Maps:
+        """Return what the RPN predicts: lists with a map per level."""
+        maps: Maps = self.rpn(features)
+        return maps
 
-    def sizes(self, maps: Sequence[Sequence[Tensor]]) -> list[tuple[int, int]]:
-        """Height and width of each level of the RPN."""
-        return [tuple(one.shape[-2:]) for one in maps[0]]
+    def level_lengths(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+        """Count the candidates, which are as many whatever the input's size."""
+        return (self.num_proposals,)
 
     def priors(
         self, sizes: Sequence[tuple[int, int]], device: torch.device
@@ -116,28 +93,16 @@ class TwoStageDecoder:
         """Compute the RPN's anchors, ``(P, 4)`` per level."""
         return tuple(self.rpn.prior_generator.grid_priors(sizes, device=device))
 
-    def decode(
-        self,
-        maps: Sequence[Sequence[Tensor]],
-        priors: Sequence[Tensor],
-        features: Sequence[Tensor],
-        image: Tensor,
-        image_sizes: Tensor | None,
+    def candidates(
+        self, maps: Maps, priors: Sequence[Tensor], view: View
     ) -> dict[str, Tensor]:
-        """Compute the candidates.
-
-        Args:
-            maps: What the RPN returns.
-            priors: What `priors` computed for the sizes of these maps.
-            features: What the neck returns.
-            image: The input, ``(N, 3, H, W)``.
-            image_sizes: ``(N, 2)`` height and width to clip proposals to; None for
-                the input's.
+        """Compute the candidates of what is seen.
 
         Returns:
             ``boxes`` ``(N, P, C, 4)``, or ``(N, P, 4)`` where classes share them, in
             pixels of the input, not clipped; ``scores`` ``(N, P, C)``.
         """
+        image, image_sizes = view.image, view.image_sizes
         if image_sizes is None:
             image_sizes = torch.ones_like(image[:, 0, :1, :2])[:, 0]
             image_sizes = image_sizes * image_sizes.new_tensor(image.shape[-2:])
@@ -146,7 +111,7 @@ class TwoStageDecoder:
         index = torch.arange(batch, device=image.device).to(image.dtype)
         index = index.reshape(-1, 1, 1).expand(-1, count, 1)
         rois = torch.cat([index, proposals], dim=-1).reshape(-1, 5)
-        logits, deltas = self.head(self._pool(features, rois))
+        logits, deltas = self.head(self._pool(view.features, rois))
         # The last class is the background.
         scores = logits.softmax(-1)[:, :-1].reshape(batch, count, -1)
         if self.class_boxes:
@@ -161,7 +126,7 @@ class TwoStageDecoder:
 
     def _proposals(
         self,
-        maps: Sequence[Sequence[Tensor]],
+        maps: Maps,
         priors: Sequence[Tensor],
         image_sizes: Tensor,
     ) -> tuple[Tensor, Tensor]:
@@ -201,20 +166,21 @@ class TwoStageDecoder:
             filling = filling.expand(scores.shape[0], -1)
             scores = torch.cat([scores, filling], dim=1)
             boxes = torch.cat([boxes, filling.unsqueeze(-1).expand(-1, -1, 4) * 0], 1)
-        scores, best = (one[:, : self.num_proposals] for one in _sorted(scores))
+        scores, best = best_in_order(scores, self.num_proposals)
         boxes = boxes.gather(1, best.unsqueeze(-1).expand(-1, -1, 4))
         return boxes, scores >= 0
 
     def _best(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best ``nms_pre`` of ``(N, P)`` scores, and where they are."""
-        count = scores.shape[1]
-        if self.nms_pre is not None and not isinstance(count, int):
-            # How many there are is known at run time only: now there are enough.
-            filling = scores.new_full((1, self.nms_pre), NO_SCORE)
-            filling = filling.expand(scores.shape[0], -1)
-            scores = torch.cat([scores, filling], dim=1)
-        scores, best = _sorted(scores)
-        return scores[:, : self.nms_pre], best[:, : self.nms_pre]
+        count: int | torch.SymInt = scores.shape[1]
+        if self.nms_pre is None:
+            return best_in_order(scores, count)
+        if isinstance(count, int):
+            return best_in_order(scores, min(count, self.nms_pre))
+        # How many there are is known at run time only: now there are enough.
+        filling = scores.new_full((1, self.nms_pre), NO_SCORE)
+        scores = torch.cat([scores, filling.expand(scores.shape[0], -1)], dim=1)
+        return best_in_order(scores, self.nms_pre)
 
     def _pool(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
         """Pool each of ``(R, 5)`` regions from the level that its size belongs to."""
@@ -267,15 +233,6 @@ def keep_by_nms(
     return mask.reshape(batch, count) > 0
 
 
-def _sorted(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Sort ``(N, P)`` scores, best first; of equal ones the first stays first.
-
-    Plain areas of a picture have the same score in every cell, and ``topk`` would order
-    them as it likes.
-    """
-    return scores.sort(dim=1, descending=True, stable=True)
-
-
 def _objectness(rpn: RPNHead, logits: Tensor) -> Tensor:
     """Turn ``(..., channels)`` logits into ``(..., 1)`` scores that rank proposals.
 
@@ -288,7 +245,7 @@ def _objectness(rpn: RPNHead, logits: Tensor) -> Tensor:
 
 
 def _roi_align(layer: RoIAlign, feature: Tensor, rois: Tensor) -> Tensor:
-    return torchvision.ops.roi_align(
+    pooled: Tensor = torchvision.ops.roi_align(
         feature,
         rois,
         layer.output_size,
@@ -296,3 +253,4 @@ def _roi_align(layer: RoIAlign, feature: Tensor, rois: Tensor) -> Tensor:
         layer.sampling_ratio,
         layer.aligned,
     )
+    return pooled

@@ -85,7 +85,7 @@ def detector_fixture(project_root):
         if config not in made:
             cfg, model = build(project_root / "configs" / f"{config}.py")
             graph = DetectionGraph(model)
-            classes = [str(one) for one in range(80)]
+            classes = [str(label) for label in range(80)]
             made[config] = graph, describe(cfg, graph, classes, size=SIZE)
         return made[config]
 
@@ -155,7 +155,7 @@ def test_every_kind_of_head_goes_through_ncnn(detector, tmp_path, config):
     path = tmp_path / "a.ncnn.param"
     FORMATS["ncnn"].write(ExportJob(graph, description, path))
     assert_equals_torch(path, graph)
-    assert sorted(one.name for one in tmp_path.iterdir()) == [
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
         "a.json",
         "a.ncnn.bin",
         "a.ncnn.param",
@@ -343,8 +343,8 @@ def test_path_of_another_format_is_refused(detector, tmp_path, name):
     ],
 )
 def test_missing_library_is_named(tmp_path, monkeypatch, name, module, package):
-    for one in [m for m in sys.modules if m.partition(".")[0] == module]:
-        monkeypatch.delitem(sys.modules, one)
+    for loaded in [m for m in sys.modules if m.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / name).write_bytes(b"")
     told = f"{module} cannot be imported .*`pip install {re.escape(package)}`"

@@ -1,0 +1,1 @@
+"""Reading pictures while a run is under way."""

@@ -1,0 +1,1 @@
+"""YOLO: one text file of lines per picture, with or without Ultralytics' YAML file."""

@@ -87,7 +87,7 @@ def _postponed(name: str) -> Iterator[Callable[[], None]]:
     finally:
         if not ran:
             for module in [
-                one for one in sys.modules if f"{one}.".startswith(f"{name}.")
+                loaded for loaded in sys.modules if f"{loaded}.".startswith(f"{name}.")
             ]:
                 del sys.modules[module]
 

@@ -23,7 +23,8 @@ class GhostClsHead(ClsHead):
 
     The backbones end before these layers, which detectors do not use. Together with
     them the published accuracies can be reproduced and classifiers trained; see
-    ``published_weights`` for the names. Source: GhostNet (CVPR 2020), Table 1.
+    ``checkpoints.classifier_layout`` for the names. Source: GhostNet (CVPR 2020),
+    Table 1.
 
     Args:
         num_classes: Number of classes.

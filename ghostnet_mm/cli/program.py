@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None, run_stack: Callable[[], None]) -> int:
     if words[0] == "--version":
         print(f"ghostnet {__version__}")
         return 0
-    command = {one.name: one for one in COMMANDS}.get(words[0])
+    command = {command.name: command for command in COMMANDS}.get(words[0])
     if command is None:
         print(f"error: {_unknown(words[0])}", file=sys.stderr)
         return STATUS_USER_ERROR

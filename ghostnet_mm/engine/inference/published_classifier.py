@@ -5,6 +5,10 @@ import os
 from torch import Tensor, nn
 
 from ...checkpoints import read_weights
+from ...checkpoints.classifier_layout import (
+    classifier_weights,
+    is_published_classifier,
+)
 from ...checkpoints.sources import TIMM_SCHEME
 from ...configuration.model.task_scopes import CLASSIFICATION
 from ...errors import OptionError
@@ -12,7 +16,7 @@ from ..detector_checkpoint import read_detector_weights
 
 
 def read_tested_weights(
-    model: nn.Module, source: str | os.PathLike, scope: str
+    model: nn.Module, source: str | os.PathLike[str], scope: str
 ) -> tuple[dict[str, Tensor], bool]:
     """Read the weights that a test is asked for.
 
@@ -30,12 +34,6 @@ def read_tested_weights(
         CheckpointError: The weights cannot be had or read.
     """
     if scope == CLASSIFICATION:
-        # mmpretrain is there by now, and nowhere else is it needed.
-        from ...classification.published_weights import (
-            classifier_weights,
-            is_published_classifier,
-        )
-
         weights = read_weights(source)
         if is_published_classifier(weights):
             return classifier_weights(model.get_submodule("backbone"), weights), True

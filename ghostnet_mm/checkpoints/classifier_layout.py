@@ -26,7 +26,7 @@ def classifier_weights(
 
     Args:
         backbone: The classifier's backbone, asked for its ``checkpoint_rename``.
-        weights: What `ghostnet_mm.checkpoints.read_weights` returned.
+        weights: What `read_weights` returned.
 
     Returns:
         The same tensors below ``backbone.`` and ``head.``; a key that belongs to

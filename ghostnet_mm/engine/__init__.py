@@ -10,6 +10,7 @@ from .hooks.weight_average import StepEMAHook, WeightAverage
 from .hooks.whole_checkpoints import WholeCheckpoints
 from .quiet_runner import QuietRunner
 from .training.cpu_amp import CpuAmpOptimWrapper
+from .training.epoch_loop import ResumableEpochLoop
 from .training.layer_decay import GhostLayerDecayOptimWrapperConstructor
 from .training.model_forms import ChannelsLast, CompileParts
 from .training.runner import BatchScalingRunner
@@ -25,6 +26,7 @@ __all__ = [
     "ProgressLine",
     "QuietRunner",
     "ResultTable",
+    "ResumableEpochLoop",
     "SavePictures",
     "StepEMAHook",
     "UnreadablePictures",

@@ -42,7 +42,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     def run(self) -> nn.Module:
         """Launch training."""
         sampler = getattr(self.dataloader, "sampler", None)
-        if self._iter > 0 and hasattr(sampler, "seed"):
+        if self._iter > 0 and sampler is not None and hasattr(sampler, "seed"):
             # It was made before the checkpoint's seed was known.
             sampler.seed = self.runner.seed
         return super().run()
@@ -58,7 +58,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         # A loader allows no other sampler once it is made; workers that persist keep
         # this one, which leaves nothing out in later epochs.
         loader = self.dataloader
-        vars(loader)["batch_sampler"] = _WithoutFirst(loader.batch_sampler, done)
+        loader.__dict__["batch_sampler"] = _WithoutFirst(loader.batch_sampler, done)
         for index, batch in enumerate(loader, start=done):
             self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")

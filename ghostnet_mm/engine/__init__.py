@@ -2,6 +2,7 @@
 
 from .hooks.early_stop import EarlyStop
 from .hooks.lone_norm_values import LoneNormValues
+from .hooks.non_finite_loss import NonFiniteLoss
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
@@ -23,6 +24,7 @@ __all__ = [
     "EarlyStop",
     "GhostLayerDecayOptimWrapperConstructor",
     "LoneNormValues",
+    "NonFiniteLoss",
     "ProgressLine",
     "QuietRunner",
     "ResultTable",

@@ -39,6 +39,8 @@ from .result_files import (
 )
 from .start_checks import check_weights, forget_pretrained
 
+CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
+
 
 def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float]:
     """Train and evaluate the model of a config.
@@ -56,9 +58,7 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
     Raises:
         UserError: Data, options, weights or the work dir make the run impossible.
     """
-    cfg = _with_hooks(
-        cfg, "ProgressLine", "ResultTable", "LoneNormValues", "UnreadablePictures"
-    )
+    cfg = _with_hooks(cfg, *CONSOLE_HOOKS, "LoneNormValues", "NonFiniteLoss")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
@@ -117,7 +117,7 @@ def run_testing(
     Raises:
         UserError: Data, options or the checkpoint make the test impossible.
     """
-    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable", "UnreadablePictures")
+    cfg = _with_hooks(cfg, *CONSOLE_HOOKS)
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
         raise OptionError("The config cannot be tested: it has no test_dataloader.")
     check_outputs(out, show_dir)

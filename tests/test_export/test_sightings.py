@@ -11,7 +11,7 @@ from ghostnet_mm.export.card.deploy_card import Tolerances
 from ghostnet_mm.export.card.sightings import MOST_SHOWN, look, photo_sections
 
 PHOTOS = [np.full((40, 80, 3), 128, np.uint8) for _ in range(6)]
-FED = "mmdet, fed 320x320"
+FED = "mmdet fed 320x320"
 
 
 def found(*rows):

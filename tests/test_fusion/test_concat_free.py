@@ -26,9 +26,9 @@ FAMILIES = [GhostNet, GhostNetV2, GhostNetV3]
 
 def randomized(model, randomize_norms):
     """Give biases that a wrong split cannot miss, too."""
-    for one in model.parameters():
-        if one.dim() == 1:
-            one.data.normal_(0, 0.3)
+    for parameter in model.parameters():
+        if parameter.dim() == 1:
+            parameter.data.normal_(0, 0.3)
     return randomize_norms(model)
 
 
@@ -109,7 +109,9 @@ def test_a_trimmed_map_stays_joined(randomize_norms):
     backbone = randomized(GhostNet(widen_factor=0.5, ratio=3), randomize_norms)
     deployed = deploy_form(backbone)
     names = splittable_blocks(deployed)
-    blocks = [one for one in deployed.modules() if isinstance(one, GhostBottleneck)]
+    blocks = [
+        module for module in deployed.modules() if isinstance(module, GhostBottleneck)
+    ]
     assert 0 < len(names) < len(blocks)
     image = torch.rand(1, 3, 64, 64)
     for mine, other in zip(
@@ -123,8 +125,8 @@ def test_only_the_named_blocks_are_rewritten():
     rewritten = concat_free(deployed, ["blocks.3.0"])
     found = [
         name
-        for name, one in rewritten.named_modules()
-        if isinstance(one, ConcatFreeBottleneck)
+        for name, module in rewritten.named_modules()
+        if isinstance(module, ConcatFreeBottleneck)
     ]
     assert found == ["blocks.3.0"]
     assert concat_free(deployed, []).state_dict().keys() == deployed.state_dict().keys()
@@ -135,7 +137,7 @@ def test_only_the_named_blocks_are_rewritten():
 def test_a_neck_of_ghost_bottlenecks(randomize_norms):
     neck = randomized(GhostPAN([8, 12], out_channels=16), randomize_norms).eval()
     maps = [torch.rand(1, 8, 15, 9), torch.rand(1, 12, 8, 5)]
-    rewritten = concat_free(deploy_form(neck, run=lambda one: one(maps)))
+    rewritten = concat_free(deploy_form(neck, run=lambda net: net(maps)))
     for mine, other in zip(maps_of(rewritten, maps), maps_of(neck, maps), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
 
@@ -219,7 +221,7 @@ def test_the_runtimes_of_the_formats_choose(
     choice = choose_concat_free(shallow, image, "measured", formats, 7, 2)
     assert asked == [(runtime, (1, 3, 32, 64), 7, 2) for runtime in runtimes]
     assert choice.rewritten == rewritten
-    assert [one.name for one in choice.blocks] == list(splittable_blocks(shallow))
+    assert [block.name for block in choice.blocks] == list(splittable_blocks(shallow))
     assert choice.blocks[2].gains[runtimes[-1]].low in (1.1, 1.01)
     assert f"at 32x64 found it faster without concatenation in {runtimes[0]}" in (
         choice.rule

@@ -65,9 +65,10 @@ def find_origin(model: nn.Module, batch: Any) -> Origin:
     is_batch_bad = False
     try:
         with torch.no_grad():
-            data = model.data_preprocessor(batch, True)
+            detector: Any = model  # of mmengine, whose parts have no types
+            data = detector.data_preprocessor(batch, True)
             is_batch_bad = not _all_finite(data)
-            losses = model._run_forward(data, "loss")
+            losses = detector._run_forward(data, "loss")
     # It is only looked at what else there is to say about the batch.
     except Exception:
         losses = {}

@@ -49,13 +49,15 @@ def with_flags(*flags: str) -> Prepare:
     return prepare
 
 
-def weights_of(widen_factor: float, path: Path) -> Path:
+def weights_of(widen_factor: float, path: Path, num_classes: int = 80) -> Path:
     from mmdet.registry import MODELS
 
     from ghostnet_mm.configuration import Options, load_config
 
-    cfg = load_config(
-        TINY, Options(cfg_options={"model.backbone.widen_factor": widen_factor})
-    )
+    options = {
+        "model.backbone.widen_factor": widen_factor,
+        "model.bbox_head.num_classes": num_classes,
+    }
+    cfg = load_config(TINY, Options(cfg_options=options))
     torch.save({"state_dict": MODELS.build(cfg.model).state_dict(), "meta": {}}, path)
     return path

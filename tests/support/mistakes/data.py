@@ -61,11 +61,8 @@ def _unlabelled_test_without_out(folder: Path) -> list[str]:
     del content["annotations"]
     annotation_file(root, "test2017").write_text(json.dumps(content))
     shutil.copytree(root / "val2017", root / "test2017")
-    weights = weights_of(0.5, folder / "weights.pth")
-    return [
-        *(TINY, str(weights), "--data-root", str(root)),
-        *("--cfg-options", "model.bbox_head.num_classes=2"),
-    ]
+    weights = weights_of(0.5, folder / "weights.pth", num_classes=2)
+    return [TINY, str(weights), "--data-root", str(root)]
 
 
 def _damaged_training_image(folder: Path) -> list[str]:

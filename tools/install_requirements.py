@@ -161,7 +161,7 @@ def install(file: str, from_pypi: bool = False) -> None:
     )
     environment = uv_environment(pip_settings(listed.stdout), os.environ)
     uv = [sys.executable, "-m", "uv", "pip", *quiet, "--python", sys.executable]
-    tries = [[]]
+    tries: list[list[str]] = [[]]
     if not from_pypi and wants_cpu_build():
         tries.insert(0, ["--torch-backend", "cpu"])
     for backend in tries:

@@ -29,7 +29,7 @@ def completion_script(shell: str) -> str:
         command.module.add_arguments(one)
         for action in one._actions:  # argparse has no public way to them
             _say_what_completes(action)
-    preamble = {"bash": _bash_names()}
+    preamble = _bash_names() if shell == "bash" else ""
     return shtab.complete(parser, shell=shell, preamble=preamble)
 
 
@@ -38,12 +38,15 @@ def _say_what_completes(action: argparse.Action) -> None:
     word = names[0] or action.dest
     if action.choices is not None or word is None:
         return
+    completed = None
     if word in FOLDERS:
-        action.complete = shtab.DIRECTORY
+        completed = shtab.DIRECTORY
     elif word in FILES:
-        action.complete = shtab.FILE
+        completed = shtab.FILE
     elif word == CONFIGS:
-        action.complete = dict(shtab.FILE, bash=NAMES_FUNCTION)
+        completed = dict(shtab.FILE, bash=NAMES_FUNCTION)
+    if completed is not None:
+        action.complete = completed  # type: ignore[attr-defined]  # shtab's own
 
 
 def _bash_names() -> str:

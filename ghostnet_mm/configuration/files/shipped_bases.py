@@ -5,8 +5,6 @@ mmengine knows such names of OpenMMLab's own packages alone.
 
 from __future__ import annotations
 
-import functools
-
 from mmengine.config import Config
 
 from ...shipped_configs import PACKAGE, shipped_config
@@ -18,10 +16,9 @@ def install_shipped_bases() -> None:
     Calling it again changes nothing.
     """
     original = Config._get_cfg_path
-    if getattr(original, "knows_shipped_configs", False):
+    if original.__module__ == __name__:
         return
 
-    @functools.wraps(original)
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
         if not cfg_path.startswith(f"{PACKAGE}::"):
             return original(cfg_path, filename)
@@ -31,5 +28,4 @@ def install_shipped_bases() -> None:
         # No scope: the backbones are in mmdet's registry.
         return str(path), None
 
-    get_cfg_path.knows_shipped_configs = True
     Config._get_cfg_path = staticmethod(get_cfg_path)

@@ -171,7 +171,8 @@ def _write_split(
         )
         return image, _annotations_of(scene, image_id)
 
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for image, found in _on_all_cores(draw, count):
         images.append(image)
         # Ids start at 1: pycocotools takes annotation id 0 for "no match".

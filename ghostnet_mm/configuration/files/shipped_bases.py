@@ -5,8 +5,6 @@ mmengine knows such names of OpenMMLab's own packages alone.
 
 from __future__ import annotations
 
-import functools
-
 from mmengine.config import Config
 
 from ...shipped_configs import PACKAGE, shipped_config
@@ -20,10 +18,13 @@ def install_shipped_bases() -> None:
     Calling it again changes nothing.
     """
     original = Config._get_cfg_path
+<<<<<<< HEAD
     if getattr(original, MARK, False):
+=======
+    if original.__module__ == __name__:
+>>>>>>> h-cli
         return
 
-    @functools.wraps(original)
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
         if not cfg_path.startswith(f"{PACKAGE}::"):
             return original(cfg_path, filename)
@@ -33,5 +34,8 @@ def install_shipped_bases() -> None:
         # No scope: the backbones are in mmdet's registry.
         return str(path), None
 
+<<<<<<< HEAD
     setattr(get_cfg_path, MARK, True)
+=======
+>>>>>>> h-cli
     Config._get_cfg_path = staticmethod(get_cfg_path)

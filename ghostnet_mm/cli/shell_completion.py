@@ -38,7 +38,6 @@ def _say_what_completes(action: argparse.Action) -> None:
     word = names[0] or action.dest
     if action.choices is not None or word is None:
         return
-<<<<<<< HEAD
     # shtab reads an attribute that argparse does not have.
     if word in FOLDERS:
         vars(action)["complete"] = shtab.DIRECTORY
@@ -46,17 +45,6 @@ def _say_what_completes(action: argparse.Action) -> None:
         vars(action)["complete"] = shtab.FILE
     elif word == CONFIGS:
         vars(action)["complete"] = dict(shtab.FILE, bash=NAMES_FUNCTION)
-=======
-    completed = None
-    if word in FOLDERS:
-        completed = shtab.DIRECTORY
-    elif word in FILES:
-        completed = shtab.FILE
-    elif word == CONFIGS:
-        completed = dict(shtab.FILE, bash=NAMES_FUNCTION)
-    if completed is not None:
-        action.complete = completed  # type: ignore[attr-defined]  # shtab's own
->>>>>>> h-cli
 
 
 def _bash_names() -> str:

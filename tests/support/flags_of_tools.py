@@ -4,7 +4,7 @@
 FLAGS = {
     "train": {
         "config": None,
-        "--data-root": None,
+        "--data-root": "+",
         "--backbone-weights": None,
         "--work-dir": None,
         "--amp": "?",

@@ -18,11 +18,7 @@ def install_shipped_bases() -> None:
     Calling it again changes nothing.
     """
     original = Config._get_cfg_path
-<<<<<<< HEAD
-    if getattr(original, MARK, False):
-=======
     if original.__module__ == __name__:
->>>>>>> h-cli
         return
 
     def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
@@ -34,8 +30,4 @@ def install_shipped_bases() -> None:
         # No scope: the backbones are in mmdet's registry.
         return str(path), None
 
-<<<<<<< HEAD
-    setattr(get_cfg_path, MARK, True)
-=======
->>>>>>> h-cli
     Config._get_cfg_path = staticmethod(get_cfg_path)

@@ -13,12 +13,17 @@ __all__ = [
     "ExportError",
     "ModelError",
     "OptionError",
+    "TrainingError",
     "UserError",
 ]
 
 
 class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is missing, unsafe, unreachable or made for another model."""
+
+
+class TrainingError(UserError, RuntimeError):
+    """A run that cannot go on as it was asked to."""
 
 
 class ExportError(UserError, RuntimeError):

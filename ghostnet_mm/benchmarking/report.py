@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import fmean
 
 from ghostnet_runtime.atomic_writing import finished_file, write_text
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from ..measuring.latency import torch_threads
 from ..measuring.machine import describe_machine, library_versions
@@ -145,9 +147,6 @@ def _all_calls(benchmark: Benchmark) -> Iterator[tuple[object, ...]]:
 
 
 def _draw_times(benchmark: Benchmark, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     scopes = list(dict.fromkeys(row.scoped.scope for row in benchmark.rows))
     most = max(len(benchmark.times(scope)) for scope in scopes)
     size = (6.4 * len(scopes), 1.2 + 0.45 * most)
@@ -183,5 +182,4 @@ def _draw_scores(
         if known:
             costs[f"{scope} latency (ms)"] = known
     if costs:
-        with finished_file(path) as scratch:
-            draw_tradeoff(scores, costs, "mAP (bars: lowest to highest)", scratch)
+        draw_tradeoff(scores, costs, "mAP (bars: lowest to highest)", path)

@@ -143,6 +143,12 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep weights and maps in channels-last memory format",
     )
+    group.add_argument(
+        "--on-nan",
+        choices=["stop", "skip", "rollback"],
+        help="of a loss that is NaN or infinite: stop and say where it comes from (the "
+        "default), leave the batch out, or go back to the last checkpoint's weights",
+    )
     group.add_argument("--seed", type=int, metavar="N", help="of all random numbers")
     group.add_argument(
         "--deterministic", action="store_true", help="use repeatable algorithms only"

@@ -10,6 +10,18 @@ STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """A run that was asked to stop, and has said so itself.
+
+    Attributes:
+        status: The exit status of the tool.
+    """
+
+    def __init__(self, status: int = STATUS_INTERRUPTED):
+        super().__init__()
+        self.status = status
+
+
 def user_error_in(error: BaseException | None) -> UserError | None:
     """Return the user's mistake that ``error`` is, or was raised ``from``.
 
@@ -44,6 +56,8 @@ def run_tool(work: Callable[..., object], *arguments: object) -> int:
     """
     try:
         status = work(*arguments)
+    except RunInterrupted as request:
+        return request.status
     except KeyboardInterrupt:
         if is_first_process():
             print("\ninterrupted", file=sys.stderr)

@@ -43,6 +43,8 @@ class Options:
         layer_decay: Factor between the learning rates of neighbouring backbone layers.
         early_stop: End the run when the main score stops rising: True, or the number
             of validations to wait.
+        on_nan: What to do about a loss that is NaN or infinite: ``stop``, ``skip`` or
+            ``rollback``.
         seed: Of all random numbers.
         deterministic: Use deterministic algorithms only.
     """
@@ -65,6 +67,7 @@ class Options:
     freeze: str | None = None
     layer_decay: float | None = None
     early_stop: bool | int = False
+    on_nan: str | None = None
     seed: int | None = None
     deterministic: bool = False
 

@@ -2,6 +2,7 @@
 
 from .hooks.early_stop import EarlyStop
 from .hooks.lone_norm_values import LoneNormValues
+from .hooks.non_finite_loss import NonFiniteLoss
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
@@ -10,6 +11,7 @@ from .hooks.weight_average import StepEMAHook, WeightAverage
 from .hooks.whole_checkpoints import WholeCheckpoints
 from .quiet_runner import QuietRunner
 from .training.cpu_amp import CpuAmpOptimWrapper
+from .training.epoch_loop import ResumableEpochLoop
 from .training.layer_decay import GhostLayerDecayOptimWrapperConstructor
 from .training.model_forms import ChannelsLast, CompileParts
 from .training.runner import BatchScalingRunner
@@ -22,9 +24,11 @@ __all__ = [
     "EarlyStop",
     "GhostLayerDecayOptimWrapperConstructor",
     "LoneNormValues",
+    "NonFiniteLoss",
     "ProgressLine",
     "QuietRunner",
     "ResultTable",
+    "ResumableEpochLoop",
     "SavePictures",
     "StepEMAHook",
     "UnreadablePictures",

@@ -26,6 +26,7 @@ from ..configuration.training.resuming import checkpoint_to_resume
 from ..errors import OptionError
 from ..evaluation.coco_table import ask_for_full_table
 from .detector_checkpoint import check_fit
+from .hooks.stop_on_signal import StopOnSignal, stop_signals
 from .inference.published_classifier import read_tested_weights
 from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
 from .own_instances import own_instances
@@ -37,6 +38,8 @@ from .result_files import (
     write_results_to,
 )
 from .start_checks import check_weights, forget_pretrained
+
+CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
 
 
 def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float]:
@@ -55,9 +58,7 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
     Raises:
         UserError: Data, options, weights or the work dir make the run impossible.
     """
-    cfg = _with_hooks(
-        cfg, "ProgressLine", "ResultTable", "LoneNormValues", "UnreadablePictures"
-    )
+    cfg = _with_hooks(cfg, *CONSOLE_HOOKS, "LoneNormValues", "NonFiniteLoss")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
@@ -71,7 +72,7 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
     if resumed is not None:
         # The checkpoint brings the backbone's weights; do not ask the network for any.
         forget_pretrained(cfg.model)
-    _keep_checkpoints_whole(cfg)
+    _make_interruptible(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
     with (
         own_instances(),
@@ -84,7 +85,9 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
             runner._load_from = resumed
         _introduce(runner, cfg)
         _report_data(cfg, ("train", "val"))
-        runner.train()
+        with stop_signals() as request:
+            runner.register_hook(StopOnSignal(request))
+            runner.train()
     return _last_scores(runner)
 
 
@@ -114,7 +117,7 @@ def run_testing(
     Raises:
         UserError: Data, options or the checkpoint make the test impossible.
     """
-    cfg = _with_hooks(cfg, "ProgressLine", "ResultTable", "UnreadablePictures")
+    cfg = _with_hooks(cfg, *CONSOLE_HOOKS)
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
         raise OptionError("The config cannot be tested: it has no test_dataloader.")
     check_outputs(out, show_dir)
@@ -179,7 +182,13 @@ def _with_hooks(cfg: Config, *names: str) -> Config:
     return cfg
 
 
-def _keep_checkpoints_whole(cfg: Config) -> None:
+def _make_interruptible(cfg: Config) -> None:
+    """Choose our forms of mmengine's parts that a run can be resumed from any time."""
+    loop = cfg.train_cfg
+    by_epoch = loop.get("by_epoch") if "type" not in loop else None
+    if by_epoch or loop.get("type") == "EpochBasedTrainLoop":
+        loop.pop("by_epoch", None)
+        loop["type"] = "ResumableEpochLoop"
     hooks = cfg.get("default_hooks") or {}
     hook = hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
     if hook is not None and hook["type"] == "CheckpointHook":

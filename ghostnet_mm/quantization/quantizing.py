@@ -154,7 +154,7 @@ def _empty_report(
             ranked=len(measuring.images),
             scored=len(request.labelled) if request.labelled else 0,
         ),
-        goal=request.goal.in_words(request.labelled is not None),
+        goal=request.goal,
     )
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from ghostnet_runtime.atomic_writing import write_text
 
 from ..export.card.deploy_card import MAIN_METRICS
-from ..reporting.pages import Section, markdown_page, render_page
+from ..reporting.pages import Line, Section, markdown_page, render_page
 from ..reporting.tables import Table
+from .chart import tradeoff_pictures
 from .kernel_times import KernelTime
+from .request import Goal
 from .sensitivity import BlockSensitivity
 from .steps import Step
 
@@ -46,7 +48,7 @@ class QuantizationReport:
         model: Name, config and input size.
         machine: Processor, threads and library versions.
         pictures: How many calibrated, ranked and were scored.
-        goal: In words, what the search tried to keep.
+        goal: What the search tried to keep.
         steps: In order; the first of each runtime is FP32, the last is the result.
         sensitivities: Of blocks, the worst first.
         layer_choices: By runtime, milliseconds of the sets of layers that were tried.
@@ -59,7 +61,7 @@ class QuantizationReport:
     model: Mapping[str, str | None]
     machine: Mapping[str, str | int]
     pictures: Mapping[str, int]
-    goal: str
+    goal: Goal
     steps: list[Step] = field(default_factory=list)
     sensitivities: list[BlockSensitivity] = field(default_factory=list)
     layer_choices: dict[str, Mapping[str, float]] = field(default_factory=dict)
@@ -77,10 +79,9 @@ class QuantizationReport:
     def write(self, folder: Path) -> None:
         """Write the report as JSON, in Markdown and as a page."""
         sections = list(sections_of(self))
+        words = markdown_page([each for each in sections if not each.pictures])
         write_text(folder / REPORT_JSON, json.dumps(asdict(self), indent=1) + "\n")
-        write_text(
-            folder / REPORT_TABLE, f"# {self.title}\n\n{markdown_page(sections)}"
-        )
+        write_text(folder / REPORT_TABLE, f"# {self.title}\n\n{words}")
         write_text(folder / REPORT_PAGE, render_page(self.title, sections))
 
 
@@ -108,13 +109,14 @@ def steps_table(report: QuantizationReport) -> Table:
 
 def sections_of(report: QuantizationReport) -> Iterator[Section]:
     """Yield what a reader is told, in order."""
+    goal = report.goal.in_words(labelled=bool(report.pictures.get("scored")))
     yield Section(
-        "Steps", (f"Goal: {report.goal}. {HOW_TO_READ}",), steps_table(report)
+        "Result", (f"Goal: {goal}.", *_results(report)), items=tuple(report.notes)
     )
-    if report.notes:
-        yield Section("To know", items=tuple(report.notes))
-    if report.missed:
-        yield Section("Missed", items=tuple(report.missed.values()))
+    pictures = tuple(tradeoff_pictures(report.steps, report.goal))
+    if pictures:
+        yield Section("Accuracy against latency", pictures=pictures)
+    yield Section("Steps", (HOW_TO_READ,), steps_table(report))
     if report.files:
         yield Section("In float in the result", items=tuple(_kept(report)))
     for runtime, tried in report.layer_choices.items():
@@ -144,6 +146,24 @@ def sections_of(report: QuantizationReport) -> Iterator[Section]:
     )
     facts = {**report.model, **report.machine, **report.pictures}
     yield Section("How it was measured", facts=facts)
+
+
+def _results(report: QuantizationReport) -> Iterator[Line]:
+    """Yield a sentence for each file, and one for what it misses."""
+    for runtime, file in report.files.items():
+        exact, *_, last = [step for step in report.steps if step.runtime == runtime]
+        parts = [f"{last.megabytes:.2f} MB instead of {exact.megabytes:.2f}"]
+        if last.metrics:
+            parts.append(
+                f"mAP {_points(last.metrics)} instead of {_points(exact.metrics)}"
+            )
+        parts.append(f"output error {last.error.total:.4f}")
+        if last.times_faster is not None:
+            parts.append(f"{last.times_faster} times as fast as FP32")
+        missed = report.missed.get(runtime)
+        yield Line(f"{runtime}, {file}: {', '.join(parts)}.", "" if missed else "good")
+        if missed:
+            yield Line(f"Goal missed. {missed}", "bad")
 
 
 def _kept(report: QuantizationReport) -> Iterator[str]:

@@ -14,8 +14,6 @@ from .instance_masks import mask_on_picture, predict_masks
 from .preprocessing import Placement, Preprocessor
 from .selection import Selected, select
 
-IMAGE_SIZES = "image_sizes"
-
 
 class Detector:
     """Detects objects with an exported model.
@@ -82,8 +80,9 @@ class Detector:
         """
         array, placement = self.preprocess(image)
         inputs = {self.description.input.name: array}
-        if IMAGE_SIZES in self._backend.inputs:
-            inputs[IMAGE_SIZES] = np.array([placement.clip], dtype=np.float32)
+        sizes = self.description.input.image_sizes
+        if sizes is not None:
+            inputs[sizes] = np.array([placement.clip], dtype=np.float32)
         values = self._backend.run(inputs, self.description.outputs.names)
         # Of the batch's only picture.
         return self._find({k: v[0] for k, v in values.items()}, placement)

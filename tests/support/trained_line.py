@@ -68,20 +68,20 @@ def train_line(tmp_path, hooks=(), kind=Runner, epochs=2, script=None, **setting
         validation = dict(
             val_dataloader=loader(8), val_cfg=dict(), val_evaluator=[script]
         )
+    usual = dict(
+        train_dataloader=loader(),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1),
+        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.3)),
+        **validation,
+    )
     runner = kind(
         model=Line(),
         work_dir=str(tmp_path),
-        train_dataloader=loader(),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1),
         custom_hooks=list(hooks),
         experiment_name=f"{tmp_path.name}{len(list(tmp_path.iterdir()))}",
         log_level="ERROR",
         default_scope="mmdet",
-        **{
-            "optim_wrapper": dict(optimizer=dict(type="SGD", lr=0.3)),
-            **validation,
-            **settings,
-        },
+        **{**usual, **settings},
     )
     runner.train()
     return runner

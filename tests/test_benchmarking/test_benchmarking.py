@@ -45,13 +45,17 @@ def _registered():
 
 
 def test_a_candidate_is_read():
-    one = BenchmarkCandidate.parse(
+    candidate = BenchmarkCandidate.parse(
         f"'V2, 1x'={TINY} form=deploy model.backbone.widen_factor=1"
     )
-    assert (one.label, one.path, one.form) == ("V2, 1x", TINY, "deploy")
-    assert one.cfg_options == {"model.backbone.widen_factor": 1}
-    assert one.is_config
-    assert not one.has_weights
+    assert (candidate.label, candidate.path, candidate.form) == (
+        "V2, 1x",
+        TINY,
+        "deploy",
+    )
+    assert candidate.cfg_options == {"model.backbone.widen_factor": 1}
+    assert candidate.is_config
+    assert not candidate.has_weights
     assert BenchmarkCandidate.parse(f"{TINY} checkpoint=a.pth").has_weights
     assert BenchmarkCandidate.parse(TINY).label == "tiny_detector"
 
@@ -99,9 +103,9 @@ def test_end_to_end_is_what_mmdet_infers():
     loaded = eager.load_eager(BenchmarkCandidate("a", TINY), (64, 96))
     pictures = load_pictures(None)[:2]
     found = eager.end_to_end_run(loaded)(pictures)
-    for one, picture in zip(found, pictures, strict=True):
+    for sample, picture in zip(found, pictures, strict=True):
         expected = inference_detector(loaded.model, picture).pred_instances
-        got = one.pred_instances
+        got = sample.pred_instances
         assert len(got) == len(expected) > 0
         torch.testing.assert_close(
             got.scores.sort().values, expected.scores.sort().values
@@ -121,11 +125,17 @@ def test_all_see_the_same_pictures_in_turns(monkeypatch):
     seen = []
 
     def end_to_end_run(detector):
-        return lambda batch: seen.append((detector, [int(one.max()) for one in batch]))
+        return lambda batch: seen.append(
+            (detector, [int(picture.max()) for picture in batch])
+        )
 
     stub = types.SimpleNamespace(size=(32, 32))
-    monkeypatch.setattr(eager, "load_eager", lambda one, *_: _Loaded(one.label, stub))
-    monkeypatch.setattr(eager, "end_to_end_run", lambda one: end_to_end_run(one.label))
+    monkeypatch.setattr(
+        eager, "load_eager", lambda given, *_: _Loaded(given.label, stub)
+    )
+    monkeypatch.setattr(
+        eager, "end_to_end_run", lambda given: end_to_end_run(given.label)
+    )
     before = torch.get_num_threads()
     done = run_benchmark(
         [BenchmarkCandidate("a", TINY, "w.pth"), BenchmarkCandidate("b", TINY)],
@@ -135,7 +145,7 @@ def test_all_see_the_same_pictures_in_turns(monkeypatch):
     assert torch.get_num_threads() == before
     assert done.threads == before + 1
     assert [name for name, _ in seen[:4]] == ["a", "a", "b", "b"]
-    batches = {name: [two for one, two in seen if one == name] for name in "ab"}
+    batches = {name: [two for label, two in seen if label == name] for name in "ab"}
     assert batches["a"] == batches["b"]
     turns_taken = batches["a"][::2]  # each settles on what it is timed on
     assert turns_taken == batches["a"][1::2]
@@ -200,7 +210,7 @@ def test_pictures_come_from_a_folder(tmp_path):
     for index in range(20):
         cv2.imwrite(str(tmp_path / f"{index:02d}.png"), np.full((4, 5, 3), index))
     pictures = load_pictures(str(tmp_path))
-    assert [int(one[0, 0, 0]) for one in pictures] == list(range(16))
+    assert [int(picture[0, 0, 0]) for picture in pictures] == list(range(16))
     with pytest.raises(DataError, match="nowhere"):
         load_pictures("nowhere")
 
@@ -231,7 +241,7 @@ def test_the_report_has_every_number(tmp_path):
     assert "3 rounds" in how
     assert "each after 1 untimed call" in how
     assert "4 pictures" in how
-    cells = [[one.strip() for one in row.split("|")[1:-1]] for row in rows[:3]]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows[:3]]
     # Fastest first, scope by scope.
     assert cells[0] == [
         *("fast", "onnx", "network", "32 x 64", "2.00", "2.80", "1.00", "500.0"),
@@ -433,7 +443,9 @@ def test_every_candidate_is_timed_on_the_same_pictures(monkeypatch):
         return detect
 
     pictures = [1, 2, 3]
-    fast, slow = (turns.picture_turns(detector(one), pictures) for one in (0.03, 0.2))
+    fast, slow = (
+        turns.picture_turns(detector(seconds), pictures) for seconds in (0.03, 0.2)
+    )
     assert turns.time_turn(fast, settling_seconds=0.1) == pytest.approx(30)
     assert turns.time_turn(slow, settling_seconds=0.1) == pytest.approx(200)
     assert turns.time_turn(fast) == pytest.approx(30)

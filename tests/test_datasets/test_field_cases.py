@@ -12,8 +12,8 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from support.running_tools import TINY
 
+from ghostnet_mm.configuration.data.checks import check_data
 from ghostnet_mm.configuration.data.clean_data import use_clean_data, use_data_roots
-from ghostnet_mm.configuration.data.detection_checks import check_data
 from ghostnet_mm.errors import DataError
 
 # What of the data differs from the plain folder's, if anything but the form, and what

@@ -133,7 +133,7 @@ def test_what_cannot_be_written_is_said_and_costs_nothing_else(
     (note,) = notes
     assert note.startswith("INT8 in OpenVINO: does not run here (")
     assert "pip install" in note
-    given = dict(input=dict(image_sizes="image_sizes"))
+    given = SimpleNamespace(input=SimpleNamespace(image_sizes="image_sizes"))
     two_stage = SimpleNamespace(model=SimpleNamespace(description=given))
     notes = []
     assert not int8_proposals(two_stage, written.pictures, dict(both), notes)

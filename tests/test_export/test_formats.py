@@ -186,7 +186,7 @@ class Passing(ExportableGraph):
     output_names = ("boxes", "scores")
 
     def forward(self, image):
-        return {"boxes": image, "scores": image}
+        return {"boxes": image * 2, "scores": image + 1}
 
 
 class WithoutNcnnLayer(Passing):
@@ -421,6 +421,18 @@ def test_threads_of_torch_are_given_back(exported):
     before = torch.get_num_threads()
     open_exported(exported("model.pt2"), threads=before + 1).run(pictures()[0].numpy())
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino", "torchscript"])
+def test_names_of_any_letters_are_read_back(tmp_path, name):
+    """Catches texts that XML, protobuf or the system's own encoding spoil."""
+    known = FORMATS[name]
+    if not known.is_installed:
+        pytest.skip(f"{known.modules} are not installed")
+    description = small_description(classes=('\u732b & <"dog">', "na\u00efve\n\t'x'"))
+    path = tmp_path / f"model{known.suffix}"
+    known.write(ExportJob(Passing(), description, path))
+    assert open_exported(path).description == description
 
 
 def test_description_of_export_is_read_back(detector, exported):

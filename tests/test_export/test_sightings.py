@@ -11,7 +11,7 @@ from ghostnet_mm.export.card.deploy_card import Tolerances
 from ghostnet_mm.export.card.sightings import MOST_SHOWN, look, photo_sections
 
 PHOTOS = [np.full((40, 80, 3), 128, np.uint8) for _ in range(6)]
-FED = "mmdet, fed 320x320"
+FED = "mmdet fed 320x320"
 
 
 def found(*rows):
@@ -42,17 +42,19 @@ def red_share(address, box):
     return np.mean((edges[:, 2] > 200) & (edges[:, :2] < 80).all(axis=1))
 
 
-def test_a_photo_on_which_a_format_differs_comes_first():
-    reference = sighting(TWO, TWO, TWO)
+def test_photos_on_which_formats_differ_come_first():
+    reference = sighting(*[TWO] * 6)
+    onnx = [TWO, TWO[::-1], TWO, TWO, TWO, TWO[:1]]
+    ncnn = [TWO, TWO, TWO, TWO, TWO[:1], TWO[1:]]
     files = {
-        "onnx": (FED, sighting(TWO, TWO[::-1], TWO, reference=reference)),
-        "ncnn": (FED, sighting(TWO, TWO, TWO[:1], reference=reference)),
+        "onnx": (FED, sighting(*onnx, reference=reference)),
+        "ncnn": (FED, sighting(*ncnn, reference=reference)),
     }
-    _, first, others = photo_sections({FED: reference}, files, Tolerances())
-    assert first.title == "Photo 3"
-    assert first.lines[0].text == "Not as in mmdet: ncnn."
-    captions = [caption for caption, _ in first.pictures]
-    assert captions[0] == f"Photo 3: {FED}, onnx"
+    _, first, second, others = photo_sections({FED: reference}, files, Tolerances())
+    assert (first.title, second.title) == ("Photo 6", "Photo 5")
+    assert first.lines[0].text == "Not as in mmdet: onnx, ncnn."
+    captions = [caption for caption, _ in second.pictures]
+    assert captions[0] == f"Photo 5: {FED}, onnx"
     assert captions[1].startswith("ncnn: 1 found by one alone, 1 by both")
     # The order of detections is no difference.
     assert [caption for caption, _ in others.pictures] == [

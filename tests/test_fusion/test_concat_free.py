@@ -26,9 +26,9 @@ FAMILIES = [GhostNet, GhostNetV2, GhostNetV3]
 
 def randomized(model, randomize_norms):
     """Give biases that a wrong split cannot miss, too."""
-    for weight in model.parameters():
-        if weight.dim() == 1:
-            weight.data.normal_(0, 0.3)
+    for parameter in model.parameters():
+        if parameter.dim() == 1:
+            parameter.data.normal_(0, 0.3)
     return randomize_norms(model)
 
 
@@ -137,7 +137,7 @@ def test_only_the_named_blocks_are_rewritten():
 def test_a_neck_of_ghost_bottlenecks(randomize_norms):
     neck = randomized(GhostPAN([8, 12], out_channels=16), randomize_norms).eval()
     maps = [torch.rand(1, 8, 15, 9), torch.rand(1, 12, 8, 5)]
-    rewritten = concat_free(deploy_form(neck, run=lambda module: module(maps)))
+    rewritten = concat_free(deploy_form(neck, run=lambda net: net(maps)))
     for mine, other in zip(maps_of(rewritten, maps), maps_of(neck, maps), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
 

@@ -39,7 +39,7 @@ def test_outputs_stay_the_same(kind):
     found = equalize(net, [image(), image(1)])
     assert len(found.factors) >= 8
     # Not by leaving all as it is.
-    assert max(one.log().abs().max() for one in found.factors.values()) > 0.5
+    assert max(factors.log().abs().max() for factors in found.factors.values()) > 0.5
     for name, values in net.state_dict().items():
         assert torch.equal(values, before[name])
     with torch.no_grad():
@@ -85,8 +85,8 @@ def test_ranges_come_together():
         net.cheap.bias[1] *= 50
     picture = image(size=(8, 8))
 
-    def spread(one):
-        peaks = one.joined(picture).detach().amax((0, 2, 3))
+    def spread(net):
+        peaks = net.joined(picture).detach().amax((0, 2, 3))
         peaks = peaks[peaks > 0]
         return float(peaks.max() / peaks.min())
 

@@ -59,7 +59,7 @@ class Tiny(ExportableGraph):
         second = net["alike"](net["dense"](net["depthwise"](first)))
         second = net["norm"](net["grouped"](second))
         maps = [
-            net["shared"](one).flatten(2).transpose(1, 2) for one in (first, second)
+            net["shared"](level).flatten(2).transpose(1, 2) for level in (first, second)
         ]
         scores = maps[0].softmax(-1)
         gate = net["gate"](first.mean((2, 3))).unsqueeze(1)
@@ -92,14 +92,16 @@ def quantizer_fixture(files):
 
 
 def convolutions(path):
-    return [one for one in read_layers(path) if one.kind.startswith("Convolution")]
+    return [
+        layer for layer in read_layers(path) if layer.kind.startswith("Convolution")
+    ]
 
 
 def test_files_are_written_as_they_were_read(files, tmp_path):
     """Catches weights that are given to the wrong layer, and parameters lost."""
     layers = read_layers(files[1])
     kinds = {"MemoryData", "ConvolutionDepthWise", "Gemm", "GroupNorm", "InnerProduct"}
-    assert kinds <= {one.kind for one in layers}
+    assert kinds <= {layer.kind for layer in layers}
     copy = tmp_path / "b.ncnn.param"
     write_layers(files[1], layers, copy)
     for suffix in (".param", ".bin"):
@@ -126,7 +128,7 @@ def test_unknown_weights_are_refused(files, tmp_path):
 def test_outputs_stay_near(files, quantizer, tmp_path):
     """Catches scales that are inverted, of another channel or of another input."""
     path = quantizer.write_int8(tmp_path / "b.ncnn.param")
-    exact, small = (open_exported(one, threads=1) for one in (files[1], path))
+    exact, small = (open_exported(file, threads=1) for file in (files[1], path))
     assert small.description == exact.description
     for picture in pictures(5):
         first, second = exact.run(picture), small.run(picture)
@@ -166,14 +168,16 @@ def test_weights_have_a_scale_per_channel(files, quantizer, tmp_path):
 
 def test_named_layers_stay_in_float(files, quantizer, tmp_path):
     """Catches names that fit other layers: pnnx renames all of them."""
-    names = [one.name for one in quantizer.layers]
+    names = [layer.name for layer in quantizer.layers]
     assert sorted(names) == ["alike", "dense", "depthwise", "shared", "shared", "stem"]
     # The grouped one is in float anyway.
     spared = {"depthwise", "dense", "shared", "grouped"}
     path = quantizer.write_int8(tmp_path / "b.ncnn.param", spared)
-    before = {one.name: one for one in convolutions(files[1])}
-    changed = [one.name for one in convolutions(path) if one != before[one.name]]
-    weights = [conv_weights(before[one]).weight for one in changed]
+    before = {layer.name: layer for layer in convolutions(files[1])}
+    changed = [
+        layer.name for layer in convolutions(path) if layer != before[layer.name]
+    ]
+    weights = [conv_weights(before[name]).weight for name in changed]
     for weight, name in zip(weights, ("stem", "alike"), strict=True):
         expected = files[0].network[name].weight.detach()
         np.testing.assert_array_equal(weight, expected)

@@ -1,5 +1,6 @@
 """INT8 files: what is in them, which layers they spare, and how layers are ranked."""
 
+import base64
 import dataclasses
 import json
 import re
@@ -104,7 +105,7 @@ def int8_convs(path):
 
 def outputs(path, images):
     model = open_exported(path, threads=1)
-    return [model.run(one) for one in images]
+    return [model.run(image) for image in images]
 
 
 def test_file_opens_with_its_description(exported, quantizer, tmp_path):
@@ -114,7 +115,7 @@ def test_file_opens_with_its_description(exported, quantizer, tmp_path):
     assert path.stat().st_size < 0.6 * exported[2].stat().st_size
     error = output_error(outputs(exported[2], pictures()), outputs(path, pictures()))
     assert 0 < error.total < 0.5
-    assert [one.name for one in tmp_path.iterdir()] == ["int8.onnx"]
+    assert [file.name for file in tmp_path.iterdir()] == ["int8.onnx"]
 
 
 def test_decoding_stays_in_float(exported, quantizer):
@@ -137,7 +138,7 @@ def test_named_layers_stay_in_float(quantizer, tmp_path):
     assert "backbone.blocks.1.0.conv_dw" in spared
     assert not [name for name in spared if name.startswith("backbone.blocks.0")]
     path = quantizer.write_int8(tmp_path / "int8.onnx", spared)
-    everything = {one.name for one in quantizer.layers}
+    everything = {layer.name for layer in quantizer.layers}
     assert int8_convs(path) == everything - spared
 
 
@@ -154,7 +155,7 @@ def test_no_lone_operation_becomes_int8(quantizer):
 def test_weights_have_a_scale_for_each_channel(quantizer, tmp_path):
     def scales(step):
         path = quantizer.write_plain(tmp_path / f"{step}.onnx", step, "minmax")
-        stored = {one.name: one for one in onnx.load(path).graph.initializer}
+        stored = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
         name = next(n for n in stored if n.endswith("conv_stem.weight_scale"))
         return list(stored[name].dims)
 
@@ -183,7 +184,7 @@ def test_calibration_changes_the_ranges(exported, quantizer, tmp_path):
 def sabotaged_fixture(exported, tmp_path_factory):
     """One channel 1000 times as large, undone by who reads it: equal in float."""
     model = onnx.load(exported[2])
-    stored = {one.name: one for one in model.graph.initializer}
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
     prefix = f"network.{SABOTAGED}"
 
     def change(name, factor, at):
@@ -216,9 +217,9 @@ def test_sabotaged_block_is_the_most_sensitive(exported, sabotaged):
     assert ranking[0].block == SABOTAGED
     assert ranking[0].error.total > 1.5 * ranking[1].error.total
     assert f"{SABOTAGED}.ghost1.cheap_operation.0" in ranking[0].layers
-    named = [name for one in ranking for name in one.layers]
+    named = [name for block in ranking for name in block.layers]
     assert sorted(named) == sorted(
-        one.name for one in conv_layers(onnx.load(sabotaged))
+        layer.name for layer in conv_layers(onnx.load(sabotaged))
     )
 
 
@@ -229,13 +230,13 @@ def test_kernels_are_counted_by_kind(exported, quantizer, tmp_path, is_int8):
     if is_int8:
         path = quantizer.write_int8(tmp_path / "int8.onnx")
     found = {
-        one.kind: one
-        for one in kernel_times(path, {"image": pictures(1)[0]}, 2, threads=1)
+        kernels.kind: kernels
+        for kernels in kernel_times(path, {"image": pictures(1)[0]}, 2, threads=1)
     }
     layers = conv_layers(onnx.load(exported[2]))
-    depthwise = sum(one.is_depthwise for one in layers)
+    depthwise = sum(layer.is_depthwise for layer in layers)
     counts = {
-        kind: sum(one.count for one in found.values() if wanted(one.kind))
+        kind: sum(kernels.count for kernels in found.values() if wanted(kernels.kind))
         for kind, wanted in {
             "depthwise": lambda kind: "depthwise" in kind,
             "all": lambda kind: "Conv" in kind,
@@ -317,15 +318,15 @@ def test_openvino_file_opens_with_its_description(exported, tmp_path):
     error = output_error(expected, outputs(path, pictures()))
     assert 0 < error.total < 0.5
     text = path.read_text()
-    assert sorted(one.suffix for one in tmp_path.iterdir()) == [".bin", ".xml"]
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".bin", ".xml"]
     # The names of its FakeQuantize operations tell whose weights they quantize.
     # One stands for all levels that share the weights.
     quantized = {
-        one.name
-        for one in quantizer.layers
-        if f'name="{one.node}/WithoutBiases/fq_weights_1"' in text
+        layer.name
+        for layer in quantizer.layers
+        if f'name="{layer.node}/WithoutBiases/fq_weights_1"' in text
     }
-    assert quantized == {one.name for one in quantizer.layers} - spared
+    assert quantized == {layer.name for layer in quantizer.layers} - spared
 
 
 def test_impossible_settings(exported, quantizer, tmp_path, monkeypatch):
@@ -384,7 +385,7 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
     """Catches a result that is not the last step's file, and steps that are lost."""
     request, detector = request_and_detector
     report = quantize_detector(detector, tmp_path / "out", "digits", request)
-    names = [one.name for one in report.steps]
+    names = [step.name for step in report.steps]
     assert names == [
         "FP32", "plain", "per-channel weights", "percentile ranges", "equalized",
         "fastest layers", "mixed precision",
@@ -396,10 +397,10 @@ def test_whole_run_writes_file_and_report(request_and_detector, tmp_path):
     path = tmp_path / "out" / report.files["onnxruntime"]
     last = report.steps[-1]
     assert int8_convs(path) == {
-        name for one in report.sensitivities for name in one.layers
+        name for block in report.sensitivities for name in block.layers
     } - set(last.float_layers)
     assert open_exported(path).description.name == "digits"
-    assert sorted(one.name for one in path.parent.iterdir()) == [
+    assert sorted(file.name for file in path.parent.iterdir()) == [
         "digits.int8.onnx", "quantization.html", "quantization.json",
         "quantization.md",
     ]  # fmt: skip
@@ -418,15 +419,15 @@ def test_whole_run_for_ncnn(request_and_detector, tmp_path):
         request, runtimes=("ncnn",), goal=Goal(error=1), float_names=()
     )
     report = quantize_detector(detector, tmp_path / "out", "digits-1.1x", request)
-    assert [one.name for one in report.steps] == [
+    assert [step.name for step in report.steps] == [
         "FP32", "plain", "percentile ranges", "equalized", "fastest layers",
     ]  # fmt: skip
     exact, *others = report.steps
     assert exact.error.total < 1e-3
-    assert all(0 < one.error.total < 0.5 for one in others)
-    assert all(one.megabytes < 0.9 * exact.megabytes for one in others)
+    assert all(0 < step.error.total < 0.5 for step in others)
+    assert all(step.megabytes < 0.9 * exact.megabytes for step in others)
     assert "ncnn" not in report.kernels
-    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         "digits-1.1x.int8.json", "digits-1.1x.int8.ncnn.bin",
         "digits-1.1x.int8.ncnn.param", "quantization.html", "quantization.json",
         "quantization.md",
@@ -509,7 +510,7 @@ def test_float_layers_are_told_in_short():
 def test_report_tells_every_step(tmp_path):
     latency = Latency(2.0, 3.0, 5)
     report = QuantizationReport(
-        {"name": "<digits>"}, {"threads": 1}, {"scored": 3}, "some goal",
+        {"name": "<digits>"}, {"threads": 1}, {"scored": 3}, Goal(),
         [
             step("FP32", 0.525, latency=latency, times_faster=Gain(1.0, 1.0, 1.0)),
             step("plain", 0.5, 0.1, latency=latency, times_faster=Gain(1.6, 1.5, 1.7)),
@@ -536,13 +537,25 @@ def test_report_tells_every_step(tmp_path):
     assert re.search(r"\| Conv +\| +50 \(2\) +\| +- +\|", text)
     told = (
         *("- onnxruntime: conv_stem", "all INT8: 7.00 ms", "too slow", "| b0 "),
-        *("Goal: some goal", "- Only on x86.", "INT8: <digits>"),
+        *("Goal: mAP within 1 points", "- Only on x86.", "INT8: <digits>"),
     )
     for part in told:
         assert part in text
     page = (tmp_path / "quantization.html").read_text()
     assert "INT8: &lt;digits&gt;" in page
     assert "1.60 (1.50 to 1.70)" in page
+    assert '<p class="bad">Goal missed. onnxruntime: too slow.</p>' in page
+    (address,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    chart = base64.b64decode(address).decode()
+    # What was not timed has no place in it.
+    for words, count in {
+        "FP32": 1,
+        "plain": 1,
+        "goal": 1,
+        "mixed precision": 0,
+    }.items():
+        assert chart.count(f">{words}<") == count
+    assert "bbox_mAP" in chart
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")

@@ -122,7 +122,7 @@ def test_a_model_that_asks_is_told_the_size_inside_the_padding(
 ):
     raw = raw_description(
         outputs=DETECTIONS,
-        input={"height": None, "width": None},
+        input={"height": None, "width": None, "image_sizes": "image_sizes"},
         resize={"scale": [40, 40], "keep_ratio": True},
     )
     path = detections_model(tmp_path / "a.onnx", raw, with_sizes=True)

@@ -46,7 +46,7 @@ def test_an_examination_of_the_digits_detector(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
-    names = [one["name"] for one in found["profiles"][0]["parts"]]
+    names = [part["name"] for part in found["profiles"][0]["parts"]]
     assert "backbone: stage 3 (stride 16)" in names
     assert (tmp_path / "found.html").is_file()
 

@@ -151,7 +151,10 @@ def _replace(
     if metainfo is not None:
         dataset["metainfo"] = metainfo
     evaluators = cfg.get(f"{split}_evaluator") or []
-    for metric in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
+    metrics: list[Any] = (
+        [evaluators] if isinstance(evaluators, Mapping) else list(evaluators)
+    )
+    for metric in metrics:
         stated = metric.get("ann_file")
         if stated and os.path.abspath(stated) == file:
             metric["ann_file"] = summary.file

@@ -48,6 +48,8 @@ def apply_training_options(cfg: Config, options: Options) -> None:
     if options.early_stop is not False:
         _declare_us(cfg)
         stop_early(cfg, options.early_stop)
+    if options.on_nan is not None:
+        _add_hook(cfg, "NonFiniteLoss", on_nan=options.on_nan)
     if options.channels_last:
         backbone_of(cfg, "--channels-last")
         _add_hook(cfg, "ChannelsLast")

@@ -18,6 +18,8 @@ from ..options import LATEST
 # Names that mmengine gives to checkpoints with the state of a run.
 NUMBERED = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 LAST_CHECKPOINT = "last_checkpoint"
+# Where a run was when it was asked to stop; the next checkpoint takes its place.
+INTERRUPTED = "interrupted.pth"
 
 
 def set_resume(cfg: Config, resume: str) -> None:

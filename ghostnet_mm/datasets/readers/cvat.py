@@ -113,8 +113,8 @@ class _CvatFile:
         split = split_in(image.get("subset") or "") or split_of(self._name)
         size = side(image.get("width")), side(image.get("height"))
         source_id = image.get("id")
-        is_number = source_id is not None and source_id.isdecimal()
-        picture = Picture(name, "", *size, int(source_id) if is_number else None)
+        number_of = int(source_id) if source_id and source_id.isdecimal() else None
+        picture = Picture(name, "", *size, number_of)
         self._start(split, picture)
         for shape in image:
             label = (shape.get("label") or "").strip()
@@ -200,13 +200,16 @@ def _box_and_mask(
         return outline(points) if points else (None, None)
     if shape.tag == "ellipse":
         values = _values(shape, "cx", "cy", "rx", "ry")
-        return outline(ellipse(*values, degrees)) if values else (None, None)
+        if values is None:
+            return None, None
+        x, y, x_radius, y_radius = values
+        return outline(ellipse(x, y, x_radius, y_radius, degrees))
     if shape.tag == "mask":
         return _mask(shape, size)
     # The corners of a cuboid: its box is what can be detected.
-    corners = [number(value) for key, value in shape.attrib.items() if _is_corner(key)]
-    numbers = [value for value in corners if value is not None]
-    points = pairs(numbers) if len(numbers) == len(corners) else []
+    found = [number(value) for key, value in shape.attrib.items() if _is_corner(key)]
+    numbers = [value for value in found if value is not None]
+    points = pairs(numbers) if len(numbers) == len(found) else []
     return (box_of_corners(points) if points else None), None
 
 

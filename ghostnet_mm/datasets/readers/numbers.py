@@ -33,7 +33,8 @@ def numbers(values: object, count: int | None = None) -> list[float] | None:
             return None
         return None
     found = [number(value) for value in values]
-    return None if None in found else found
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None
 
 
 def side(value: object) -> int:

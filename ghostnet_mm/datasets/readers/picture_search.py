@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -73,6 +74,18 @@ class PictureSearch:
         """
         plain = [_plain(name) for name in names]
         folder = self._best_folder(plain, source, split)
+        found = self._found_from(folder, plain, names, split)
+        places = Counter(place.name.rpartition("/")[0] for place in found if place)
+        usual = places.most_common(1)[0][0] if places else folder
+        if None not in found or usual == folder:
+            return found
+        # Where most are decides between files of one name.
+        again = self._found_from(usual, plain, names, split)
+        return [first or second for first, second in zip(found, again, strict=True)]
+
+    def _found_from(
+        self, folder: str, plain: Sequence[str], names: Sequence[str], split: str | None
+    ) -> list[Found | None]:
         found: list[Found | None] = []
         for name, written in zip(plain, names, strict=True):
             direct = _joined(folder, name)

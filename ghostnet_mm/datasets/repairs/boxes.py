@@ -26,12 +26,14 @@ def without_invalid_boxes(split: Split, place: str, findings: Findings) -> None:
         place: What messages call it.
         findings: Where what is repaired is counted.
     """
-    valid = np.isfinite(split.objects.boxes).all(axis=1)
+    valid = np.asarray(np.isfinite(split.objects.boxes).all(axis=1))
     # Beyond any picture, where sums of float64 lose the pixels.
-    valid &= (np.abs(np.where(valid[:, None], split.objects.boxes, 0)) < 1e12).all(1)
+    valid &= (np.abs(np.where(valid[:, None], split.objects.boxes, 0)) < 1e12).all(
+        axis=1
+    )
     _leave_out(split, ~valid, "box-invalid", place, findings)
     objects = split.objects
-    inverted = (objects.boxes[:, 2:] < 0).any(axis=1)
+    inverted = np.asarray((objects.boxes[:, 2:] < 0).any(axis=1))
     findings.add_all("box-inverted", place, _names(objects, inverted))
     objects.boxes[:, :2] += np.minimum(objects.boxes[:, 2:], 0)
     objects.boxes[:, 2:] = np.abs(objects.boxes[:, 2:])

@@ -154,9 +154,10 @@ def _resize(
         mask = objects.masks[row]
         if isinstance(mask, dict):
             width, height = sizes[picture].astype(int).tolist()
-            pixels = decoded(mask).astype(np.uint8)
-            pixels = cv2.resize(
-                pixels, (width, height), interpolation=cv2.INTER_NEAREST
+            pixels: np.ndarray = cv2.resize(
+                decoded(mask).astype(np.uint8),
+                (width, height),
+                interpolation=cv2.INTER_NEAREST,
             )
             objects.masks[row] = mask_of_pixels(pixels.astype(bool))
 

@@ -45,17 +45,21 @@ def groups_of(
         return groups, False
     groups = _joined(keys, ())
     if _largest(groups) > LARGEST * len(names):
-        groups = [piece for group in groups for piece in _pieces(group, names)]
+        versions = _joined([own[:1] for own in keys], ())
+        of_film = {index: n for n, group in enumerate(groups) for index in group}
+        films: dict[int, list[list[int]]] = {}
+        for version in versions:
+            films.setdefault(of_film[version[0]], []).append(version)
+        groups = [piece for film in films.values() for piece in _pieces(film, names)]
     return groups, True
 
 
 def _keys(name: str) -> list[Hashable]:
+    """Return what a picture shares with others: its source first, then its film."""
     folder, _, base = name.rpartition("/")
     stem = base.rpartition(".")[0] or base
     source = VERSION.sub("", stem)
-    keys: list[Hashable] = []
-    if source != stem:
-        keys.append(("version", source))
+    keys: list[Hashable] = [("version", source) if source != stem else ("name", name)]
     frame = FRAME.match(source)
     if frame:
         film = frame["film"] or frame["film2"] or ""
@@ -90,12 +94,15 @@ def _largest(groups: Sequence[Sequence[int]]) -> int:
     return max(map(len, groups), default=0)
 
 
-def _pieces(group: Sequence[int], names: Sequence[str]) -> list[list[int]]:
-    if len(group) < PIECES_OF_A_FILM:
-        return [[index] for index in group]
-    ordered = sorted(group, key=lambda index: _in_number_order(names[index]))
-    bounds = [len(ordered) * i // PIECES_OF_A_FILM for i in range(PIECES_OF_A_FILM + 1)]
-    return [ordered[first:end] for first, end in pairwise(bounds)]
+def _pieces(film: Sequence[list[int]], names: Sequence[str]) -> list[list[int]]:
+    """Return a film in pieces of frames in a row; versions of a frame stay together."""
+    ordered = sorted(film, key=lambda frames: _in_number_order(names[frames[0]]))
+    count = min(PIECES_OF_A_FILM, len(ordered))
+    bounds = [len(ordered) * i // count for i in range(count + 1)]
+    return [
+        [index for frames in ordered[first:end] for index in frames]
+        for first, end in pairwise(bounds)
+    ]
 
 
 def _in_number_order(name: str) -> list[tuple[int, str]]:

@@ -49,6 +49,6 @@ def bring(source: str, target: Path, how: str) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if how == LINK:
-        target.symlink_to(source)
+        target.symlink_to(os.path.abspath(source))
     else:
         shutil.copyfile(source, target)

@@ -32,7 +32,7 @@ class UnreadablePictures(Hook):
     priority = "LOWEST"
 
     def __init__(self) -> None:
-        self._told: set[tuple[int, str]] = set()
+        self._told: set[tuple[int, tuple[str, str]]] = set()
 
     def before_run(self, runner: Runner) -> None:
         """Start a list for this run."""

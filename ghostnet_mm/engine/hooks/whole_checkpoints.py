@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ghostnet_runtime.atomic_writing import write_text
@@ -13,7 +14,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ...configuration.training.resuming import LAST_CHECKPOINT
+from ...configuration.training.resuming import INTERRUPTED, LAST_CHECKPOINT
 
 
 class _RemovalsLater:
@@ -52,6 +53,7 @@ class WholeCheckpoints(CheckpointHook):
                 write_text(
                     os.path.join(runner.work_dir, LAST_CHECKPOINT), str(self.last_ckpt)
                 )
+                Path(runner.work_dir, INTERRUPTED).unlink(missing_ok=True)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         with self._removals_later():
@@ -59,7 +61,7 @@ class WholeCheckpoints(CheckpointHook):
 
     @contextmanager
     def _removals_later(self) -> Iterator[None]:
-        backend: Any = self.file_backend
+        backend: Any = vars(self)["file_backend"]  # set by mmengine, untyped
         self.file_backend = later = _RemovalsLater(backend)
         try:
             yield

@@ -222,7 +222,7 @@ def _measurements(
 
 
 def _fed(size: Size) -> str:
-    return "mmdet" if size is None else f"mmdet, fed {size[0]}x{size[1]}"
+    return "mmdet" if size is None else f"mmdet fed {size[0]}x{size[1]}"
 
 
 def _entry(

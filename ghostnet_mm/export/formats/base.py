@@ -12,7 +12,8 @@ from ghostnet_runtime.description import Description
 
 from ...errors import OptionError
 from ..graph.exportable_graph import ExportableGraph
-from ..model_files import finished_model
+from ..graph.static_graph import StaticGraph
+from ..model_files import finished_model, write_description
 from .libraries import import_library
 
 
@@ -99,3 +100,28 @@ class ExportFormat(ABC):
     @abstractmethod
     def save(self, job: ExportJob, path: Path) -> None:
         """Write what the job asks for to ``path`` in place of the job's own."""
+
+
+class StaticFormat(ExportFormat):
+    """A format of one size and a batch of 1, with the description beside the file."""
+
+    def obstacle(self, graph: ExportableGraph, description: Description) -> str | None:
+        """Say why it cannot hold a detector, as what follows its name; else None."""
+        fed = description.input
+        if fed.size is None or fed.batch is None:
+            return (
+                "needs a fixed size, and this config leaves pictures as large as they "
+                "are"
+            )
+        if description.outputs.form == "detections" or fed.form == "pixels":
+            return "cannot hold NMS or preprocessing in the graph"
+        return super().obstacle(graph, description)
+
+    def save(self, job: ExportJob, path: Path) -> None:
+        """Write what the job asks for to ``path`` in place of the job's own."""
+        self.convert(StaticGraph(job.graph, job.description), path)
+        write_description(job.description, path)
+
+    @abstractmethod
+    def convert(self, static: StaticGraph, path: Path) -> None:
+        """Write a graph to ``path``; its inputs and outputs have the graph's names."""

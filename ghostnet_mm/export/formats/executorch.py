@@ -10,9 +10,9 @@ from typing import Any
 from mmengine.logging import print_log
 
 from ..graph.static_graph import StaticGraph
+from .base import StaticFormat
 from .libraries import import_library
 from .pytorch import exported_program
-from .static import StaticFormat
 
 # What hands a part of the graph to XNNPACK, and takes its results.
 CALLS_OF_PARTS = ("executorch_call_delegate", "getitem")
@@ -33,7 +33,13 @@ class ExecuTorchFormat(StaticFormat):
 
     def convert(self, static: StaticGraph, path: Path) -> None:
         """Write a graph to ``path``."""
-        lowered = lower(static)
+        exir = import_library("executorch.exir", self.extra)
+        xnnpack = import_library(
+            "executorch.backends.xnnpack.partition.xnnpack_partitioner", self.extra
+        )
+        lowered = exir.to_edge_transform_and_lower(
+            exported_program(static), partitioner=[xnnpack.XnnpackPartitioner()]
+        )
         left = undelegated(lowered)
         print_log(
             f"ExecuTorch: {sum(left.values())} operators run outside of XNNPACK"
@@ -42,21 +48,6 @@ class ExecuTorchFormat(StaticFormat):
             level=logging.INFO,
         )
         path.write_bytes(lowered.to_executorch().buffer)
-
-
-def lower(static: StaticGraph) -> Any:
-    """Return the graph as ExecuTorch's edge program with parts handed to XNNPACK.
-
-    Raises:
-        OptionError: ExecuTorch is not installed.
-    """
-    exir = import_library("executorch.exir", "executorch")
-    xnnpack = import_library(
-        "executorch.backends.xnnpack.partition.xnnpack_partitioner", "executorch"
-    )
-    return exir.to_edge_transform_and_lower(
-        exported_program(static), partitioner=[xnnpack.XnnpackPartitioner()]
-    )
 
 
 def undelegated(lowered: Any) -> Counter[str]:

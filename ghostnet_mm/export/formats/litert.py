@@ -7,8 +7,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..graph.static_graph import StaticGraph
+from .base import StaticFormat
 from .libraries import import_library
-from .static import StaticFormat
 
 
 class LiteRtFormat(StaticFormat):

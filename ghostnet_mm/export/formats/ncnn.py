@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ...errors import OptionError
 from ..graph.static_graph import StaticGraph
+from .base import StaticFormat
 from .libraries import import_library
 from .pytorch import trace
-from .static import StaticFormat
 
 HEADER_LINES = 2
 LAST_LINES = 5

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph.static_graph import StaticGraph
-from .static import StaticFormat
+from .base import StaticFormat
 
 
 class TorchScriptFormat(StaticFormat):

@@ -37,6 +37,9 @@ def find_coco(names: Sequence[str]) -> tuple[list[Source], list[str]]:
     unused: list[str] = []
     if {"train", "val"} <= named:
         unused = [name for name in names if splits[name] is None]
+    elif "val" in named:
+        # What is left beside a validation split is for training.
+        splits = {name: split or "train" for name, split in splits.items()}
     return _sources(names, splits, [*others, *unused]), unused
 
 

@@ -88,7 +88,7 @@ def _pictures(
     entries: list, reading: Reading, place: str, split: str | None
 ) -> tuple[list[Picture], dict[object, int]]:
     """Return the pictures, and by the ids of the file which one it means."""
-    named: list[tuple[object, str, dict]] = []
+    named: list[tuple[int | str, str, dict]] = []
     for position, entry in enumerate(entries):
         name = _file_name(entry)
         if name is None:
@@ -195,11 +195,11 @@ class _Objects:
 
     def _name(self, annotation: dict[str, Any], position: int) -> int | str:
         value = annotation.get("id")
-        usable = isinstance(value, int | str) and not isinstance(value, bool)
-        if not usable or value in self._ids or value == 0:
-            self._odd_ids.append(value if usable else f"annotations[{position}]")
-        if not usable:
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            self._odd_ids.append(f"annotations[{position}]")
             return f"annotations[{position}]"
+        if value in self._ids or value == 0:
+            self._odd_ids.append(value)
         self._ids.add(value)
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,7 +10,7 @@ import torch
 from ghostnet_runtime.description import Description, InputForm
 from torch import Tensor
 
-from ...graph.exportable_graph import ExportableGraph, fixed_to
+from ...graph.exportable_graph import ExportableGraph
 from ...graph.ranking import stable_topk
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def onnx_model(graph: ExportableGraph, description: Description) -> onnx.ModelPr
     """Translate a graph to ONNX, with the batch and the size that are described."""
     fed = description.input
     inputs, shapes = _example(graph, fed)
-    with fixed_to(graph, fed.size), torch.no_grad(), warnings.catch_warnings():
+    graph = copy.deepcopy(graph).fix_size(fed.size)
+    with torch.no_grad(), warnings.catch_warnings():
         # Of mmdet's calls, and of the exporter's own.
         warnings.simplefilter("ignore")
         with stable_topk():

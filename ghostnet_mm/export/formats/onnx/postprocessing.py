@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ghostnet_runtime.description import Description, OutputForm
 
+from ...description import IMAGE_SIZES
 from .candidates import OUT, OUT_LIMIT, Pairs, choose_pairs, gather_rows
 from .nodes import FLOAT, INT64, NodeWriter, insert_after
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Detections of an image where mmdet keeps any number.
 MOST_DETECTIONS = 300
-IMAGE_SIZES = "image_sizes"
 
 
 def append_selection(

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 
 from ..configuration.console import is_first_process
 from ..configuration.model.building import option_error_for
@@ -86,8 +85,3 @@ def mistakes_told(cfg: Config) -> Iterator[None]:
             if mistake is not None:
                 raise mistake from error
         raise
-    finally:
-        # A later run in this process must not log into this one's file.
-        for logger in list(MMLogger._instance_dict.values()):
-            for handler in logger.handlers:
-                handler.flush()

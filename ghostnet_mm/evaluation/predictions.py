@@ -74,12 +74,28 @@ def found_in(sample: DetDataSample, names: Sequence[str]) -> Detections | Panopt
     boxes, masks = found.bboxes[order], None
     if "masks" in found:
         masks = found.masks[order]
+        if "ori_shape" in sample:
+            masks = _of_shape(masks, sample.ori_shape)
         # SOLO and its kind predict no boxes; mmdet fills in zeros.
         if not boxes.any():
             boxes = boxes_of_masks(masks)
     return Detections(
         boxes, found.scores[order], found.labels[order], tuple(names), masks
     )
+
+
+def _of_shape(masks: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return masks (N, H, W) cut or filled to the height and width of the picture.
+
+    mmdet's heads scale masks back by a rounded factor and may miss the last row.
+    """
+    height, width = shape[:2]
+    if masks.shape[1:] == (height, width):
+        return masks
+    fitted = np.zeros((len(masks), height, width), masks.dtype)
+    cut = masks[:, :height, :width]
+    fitted[:, : cut.shape[1], : cut.shape[2]] = cut
+    return fitted
 
 
 def boxes_of_masks(masks: np.ndarray) -> np.ndarray:

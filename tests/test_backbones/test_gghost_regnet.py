@@ -591,5 +591,5 @@ def test_ghost_batch_norm_trains_the_mix_branch(images, virtual):
         norm_cfg=dict(type="GhostBN", virtual_batch_size=virtual),
     )
     maps = backbone.train()(torch.rand(images, 3, 64, 64))
-    sum(one.sum() for one in maps).backward()
+    sum(features.sum() for features in maps).backward()
     assert all(p.grad.isfinite().all() for p in backbone.parameters())

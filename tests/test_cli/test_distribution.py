@@ -55,7 +55,7 @@ def test_every_module_and_config_is_inside(unpacked):
         source = ROOT / folder
         modules = [path.relative_to(source.parent) for path in source.rglob("*.py")]
         assert len(modules) > 10
-        missing = [one for one in modules if not (unpacked / one).is_file()]
+        missing = [module for module in modules if not (unpacked / module).is_file()]
         assert missing == []
     for config in [*(ROOT / "configs").rglob("*.py"), ROOT / "configs/metafile.yml"]:
         inside = unpacked / "ghostnet_mm" / ".mim" / config.relative_to(ROOT)

@@ -30,8 +30,13 @@ def python(code, *arguments, cwd=None, **environment):
 
 
 def flags_of(command, prog):
-    actions = [one for one in command.parser(prog)._actions if one.dest != "help"]
-    return {" ".join(one.option_strings) or one.dest: one.nargs for one in actions}
+    actions = [
+        action for action in command.parser(prog)._actions if action.dest != "help"
+    ]
+    return {
+        " ".join(action.option_strings) or action.dest: action.nargs
+        for action in actions
+    }
 
 
 def test_every_help_comes_without_a_slow_import_and_has_examples(tmp_path):

@@ -27,7 +27,7 @@ def returned(backbone):
     module = MODELS.build(dict(backbone))
     module.eval()
     with torch.no_grad():
-        return [one.shape[1] for one in module(torch.zeros(1, 3, 64, 64))]
+        return [features.shape[1] for features in module(torch.zeros(1, 3, 64, 64))]
 
 
 def load(tiny, **assignments):

@@ -42,11 +42,11 @@ LEAF = dict(
 )
 def test_datasets_are_found_in_any_wrapper(dataset, places):
     found = list(annotated_folders(dataset, "x"))
-    assert [one.place for one in found] == [f"x{place}" for place in places]
-    for one in found:
-        assert (one.ann_file, one.image_dir) == ("root/a.json", "root/images/")
-        assert one.classes == ("cup",)
-        assert (one.seg_dir is None) == (dataset["type"] != "CocoPanopticDataset")
+    assert [folder.place for folder in found] == [f"x{place}" for place in places]
+    for folder in found:
+        assert (folder.ann_file, folder.image_dir) == ("root/a.json", "root/images/")
+        assert folder.classes == ("cup",)
+        assert (folder.seg_dir is None) == (dataset["type"] != "CocoPanopticDataset")
 
 
 def test_an_unknown_dataset_is_told():

@@ -90,7 +90,7 @@ def test_auto_scale_lr_needs_the_batch_size_of_the_recipe(tiny):
 
 def test_vis_adds_a_backend_once(tiny, monkeypatch):
     cfg = load_config(tiny, Options(vis="tensorboard"))
-    kinds = [one.type for one in cfg.visualizer.vis_backends]
+    kinds = [backend.type for backend in cfg.visualizer.vis_backends]
     assert kinds == ["LocalVisBackend", "TensorboardVisBackend"]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r"wandb.*pip install -e '.\[wandb\]'"):

@@ -102,7 +102,7 @@ def test_a_copy_stands_alone_and_means_the_same(name, elsewhere):
     assert "data_root" not in copied
     assert "train_pipeline" not in copied
     options = Options(backbone_weights="none")
-    ours, theirs = (load_config(one, options) for one in (target, name))
+    ours, theirs = (load_config(config, options) for config in (target, name))
     assert ours.model == theirs.model
     with pytest.raises(OptionError, match="exists"):
         copy_config(name, elsewhere / ODD, "1.2.3")

@@ -14,7 +14,7 @@ MORE_EPOCHS = {"train_cfg.max_epochs": 20, "train_cfg.val_interval": 1}
 
 
 def hook(cfg, kind):
-    (found,) = [one for one in cfg.custom_hooks if one["type"] == kind]
+    (found,) = [hook for hook in cfg.custom_hooks if hook["type"] == kind]
     return found
 
 
@@ -73,7 +73,7 @@ def backbone_run(cfg, batches):
     wrapper.initialize_count_status(backbone, 0, len(batches))
     for batch in batches:
         with wrapper.optim_context(backbone):
-            loss = sum(one.float().square().mean() for one in backbone(batch))
+            loss = sum(features.float().square().mean() for features in backbone(batch))
         wrapper.update_params(loss)
     return backbone.state_dict()
 
@@ -129,7 +129,9 @@ def test_a_loop_in_iterations_grows_too(tiny):
     options |= {"custom_hooks": [dict(type="EMAHook", begin_iter=20)]}
     cfg = load_config(tiny, Options(cfg_options=options, accumulate=3))
     assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval) == (300, 30)
-    assert [tuple(one) for one in cfg.train_cfg.dynamic_intervals] == [(270, 6)]
+    assert [tuple(interval) for interval in cfg.train_cfg.dynamic_intervals] == [
+        (270, 6)
+    ]
     assert cfg.param_scheduler[0].milestones == [180, 240]
     assert (cfg.param_scheduler[1].begin, cfg.param_scheduler[1].T_max) == (15, 21)
     assert cfg.default_hooks.checkpoint.interval == 30
@@ -186,7 +188,7 @@ def test_accumulation_makes_the_configs_own_average_wait(project_root, name):
     assert after == {**before, "type": "StepEMAHook", "momentum": 0.01}
     assert "ghostnet_mm" in cfg.custom_imports.imports
     assert HOOKS.get("StepEMAHook").__module__.startswith("ghostnet_mm.")
-    kinds = [one["type"] for one in cfg.custom_hooks]
+    kinds = [hook["type"] for hook in cfg.custom_hooks]
     assert not {"EMAHook", "WeightAverage"} & set(kinds)
 
 
@@ -210,7 +212,7 @@ def test_ema_adds_its_hook_or_changes_the_one_that_is_there(tiny, project_root):
     assert hook(cfg, "EMAHook")["momentum"] == 0.0001
     cfg = load_config(yolox, Options(ema=0.01))
     assert hook(cfg, "EMAHook")["momentum"] == 0.01
-    assert "WeightAverage" not in [one["type"] for one in cfg.custom_hooks]
+    assert "WeightAverage" not in [hook["type"] for hook in cfg.custom_hooks]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +266,7 @@ def test_options_together_and_a_dumped_config_that_says_it_all(tiny):
         cfg_options=MORE_EPOCHS,
     )
     cfg = load_config(tiny, asked)
-    kinds = [one["type"] for one in cfg.custom_hooks]
+    kinds = [hook["type"] for hook in cfg.custom_hooks]
     assert kinds == ["WeightAverage", "EarlyStop", "ChannelsLast", "CompileParts"]
     assert cfg.runner_type == "BatchScalingRunner"
     text = config_from_text(cfg.pretty_text)
@@ -365,5 +367,5 @@ def test_the_preset_for_small_data_builds_what_it_names(project_root):
     assert sorted(rates, reverse=True) == pytest.approx(
         [0.0025 * 0.8**distance for distance in range(16)]
     )
-    for one in cfg.custom_hooks:
-        assert HOOKS.build(one).priority
+    for hook in cfg.custom_hooks:
+        assert HOOKS.build(hook).priority

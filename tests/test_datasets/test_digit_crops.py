@@ -29,7 +29,10 @@ def crops(digits, tmp_path_factory):
 
 def annotations_of(digits, split):
     file = digits / "annotations" / f"instances_{split}2017.json"
-    return {one["id"]: one for one in json.loads(file.read_text())["annotations"]}
+    return {
+        annotation["id"]: annotation
+        for annotation in json.loads(file.read_text())["annotations"]
+    }
 
 
 def files_of(crops, split):
@@ -45,7 +48,7 @@ def origin(file):
 def test_every_digit_lies_in_the_folder_of_its_class(digits, crops, split):
     annotations = annotations_of(digits, split)
     files = files_of(crops, split)
-    assert sorted(one.name for one in (crops / split).iterdir()) == list(CLASSES)
+    assert sorted(folder.name for folder in (crops / split).iterdir()) == list(CLASSES)
     assert sorted(origin(file)[1] for file in files) == sorted(annotations)
     for file in files:
         image_id, annotation_id = origin(file)
@@ -61,7 +64,7 @@ def test_no_handwriting_and_no_picture_is_in_both_splits(digits, crops):
         origins = [origin(file) for file in files_of(crops, split)]
         # Ids of annotations are counted anew in each split: a crop cut from the other
         # split's picture shows in its pixels, below.
-        writing = {annotations[one]["sample_index"] for _, one in origins}
+        writing = {annotations[annotation]["sample_index"] for _, annotation in origins}
         seen[split] = writing, {image for image, _ in origins}
     assert max(seen["train"][0]) < TRAIN_HANDWRITING <= min(seen["val"][0])
     assert not seen["train"][1] & seen["val"][1]

@@ -29,8 +29,8 @@ def panoptic_fpn():
 def write_panoptic(root, name, seg_dir=None, image_dir=None):
     """One picture with a person (category 1) on grass."""
     categories = [
-        dict(id=number, name=one, isthing=int(one in OFFICIAL["thing_classes"]))
-        for number, one in enumerate(OFFICIAL["classes"], start=1)
+        dict(id=number, name=name, isthing=int(name in OFFICIAL["thing_classes"]))
+        for number, name in enumerate(OFFICIAL["classes"], start=1)
     ]
     segments = [
         dict(id=7, category_id=1, iscrowd=0, bbox=[8, 4, 10, 20], area=200),

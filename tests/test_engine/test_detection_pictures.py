@@ -27,7 +27,9 @@ def test_the_images_of_the_split(tmp_path, monkeypatch, capsys, split, indices, 
 
     def empty_the_second(content):
         content["annotations"] = [
-            one for one in content["annotations"] if one["image_id"] != 2
+            annotation
+            for annotation in content["annotations"]
+            if annotation["image_id"] != 2
         ]
 
     edit_annotations(root, empty_the_second)

@@ -255,7 +255,7 @@ def test_channels_last_trains_the_same(randomize_norms):
     form = torch.channels_last
     assert model.neck.fpn_convs[0].conv.weight.is_contiguous(memory_format=form)
     assert len(seen) == 2
-    assert all(one.is_contiguous(memory_format=form) for one in seen)
+    assert all(images.is_contiguous(memory_format=form) for images in seen)
 
 
 def test_a_resumed_optimizer_follows_the_layout(randomize_norms):

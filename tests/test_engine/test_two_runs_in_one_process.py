@@ -32,7 +32,9 @@ def rename_classes(root, names):
             dict(id=number, name=name) for number, name in enumerate(names, 1)
         ]
         content["annotations"] = [
-            one for one in content["annotations"] if one["category_id"] <= len(names)
+            annotation
+            for annotation in content["annotations"]
+            if annotation["category_id"] <= len(names)
         ]
         file.write_text(json.dumps(content))
 
@@ -78,7 +80,7 @@ def test_each_run_logs_into_its_own_folder(runs):
             for file in run.glob("*/vis_data/scalars.json")
             for line in file.read_text().splitlines()
         ]
-        assert sum("coco/bbox_mAP" in one for one in scalars) == 1
+        assert sum("coco/bbox_mAP" in entry for entry in scalars) == 1
 
 
 def test_each_run_has_its_own_classes(runs):

@@ -173,10 +173,11 @@ def test_true_segments_are_those_of_the_real_annotations(coco_subset):
         test_mode=True,
     )
     content = json.loads((folder / "panoptic_val2017.json").read_text())
-    names = {one["id"]: one["name"] for one in content["categories"]}
+    names = {category["id"]: category["name"] for category in content["categories"]}
     classes = dataset.metainfo["classes"]
     annotated = {
-        one["image_id"]: one["segments_info"] for one in content["annotations"]
+        annotation["image_id"]: annotation["segments_info"]
+        for annotation in content["annotations"]
     }
     crowded = [
         index

@@ -38,3 +38,18 @@ def test_objects_are_listed_best_first_with_their_class():
         {"class": "cat", "label": 0, "score": 0.75, "bbox": [0, 0, 4, 4]},
         {"class": "dog", "label": 1, "score": 0.25, "bbox": [1, 2, 9, 5]},
     ]
+
+
+def test_masks_have_the_size_of_their_picture():
+    """mmdet's heads scale back by a rounded factor: a column less, or a row more."""
+    sample = DetDataSample(metainfo=dict(ori_shape=(5, 7)))
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[0.0, 0, 6, 5]]),
+        labels=torch.tensor([0]),
+        scores=torch.tensor([0.5]),
+        masks=torch.ones(1, 6, 6, dtype=torch.bool),
+    )
+    masks = found_in(sample, NAMES).masks
+    assert masks.shape == (1, 5, 7)
+    assert masks[:, :, :6].all()
+    assert not masks[:, :, 6].any()

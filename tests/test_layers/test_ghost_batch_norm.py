@@ -54,8 +54,8 @@ def test_outputs_gradients_and_statistics_are_those_of_a_loop(
     found = ghost(x)
     grads = torch.autograd.grad((found * weight).sum(), [x, *ghost.parameters()])
     torch.testing.assert_close(found, expected)
-    for one, other in zip(grads, expected_grads, strict=True):
-        torch.testing.assert_close(one, other)
+    for gradient, other in zip(grads, expected_grads, strict=True):
+        torch.testing.assert_close(gradient, other)
     torch.testing.assert_close(ghost.running_mean, 0.9 * before[0] + 0.1 * means)
     torch.testing.assert_close(ghost.running_var, 0.9 * before[1] + 0.1 * variances)
     assert ghost.num_batches_tracked == 1
@@ -120,7 +120,7 @@ def test_is_a_batch_norm_to_mmcv_and_torch():
     name, norm = build_norm_layer(cfg, 4, postfix=1)
     assert name == "bn1"
     assert isinstance(norm, _BatchNorm)
-    assert not any(one.requires_grad for one in norm.parameters())
+    assert not any(parameter.requires_grad for parameter in norm.parameters())
     assert "virtual_batch_size=2" in repr(norm)
     synced = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(norm))
     assert isinstance(synced[0], nn.SyncBatchNorm)
@@ -145,12 +145,12 @@ def test_serves_as_norm_cfg_of_backbones_and_necks():
             )
         ),
     )
-    norms = [one for one in parts.modules() if isinstance(one, _BatchNorm)]
+    norms = [module for module in parts.modules() if isinstance(module, _BatchNorm)]
     assert len(norms) > 10
-    assert all(isinstance(one, GhostBN) for one in norms)
-    assert all(one.virtual_batch_size == 2 for one in norms)
+    assert all(isinstance(norm, GhostBN) for norm in norms)
+    assert all(norm.virtual_batch_size == 2 for norm in norms)
     parts(torch.rand(3, 3, 32, 32))[0].sum().backward()
-    assert all(one.weight.grad.isfinite().all() for one in norms)
+    assert all(norm.weight.grad.isfinite().all() for norm in norms)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, None])

@@ -57,7 +57,7 @@ def mmdet_candidates(model, array):
     """Boxes and scores of the network that mmdet runs, by mmdet's own decoding."""
     head = model.bbox_head
     scores, deltas = head(model.extract_feat(torch.from_numpy(array)))
-    sizes = [one.shape[-2:] for one in scores]
+    sizes = [level.shape[-2:] for level in scores]
     priors = torch.cat(head.prior_generator.grid_priors(sizes, device="cpu"))
 
     def flat(maps, width):

@@ -289,7 +289,7 @@ def test_yolov3_head_itself(description):
         nms=dict(type="nms", iou_threshold=0.45),
     )  # fmt: skip
     # It changes what it is given in place.
-    copies = [one.clone() for one in maps]
+    copies = [level.clone() for level in maps]
     (theirs,) = head.predict_by_feat(copies, [META], cfg, rescale=True)
     flat = torch.cat([m.permute(0, 2, 3, 1).reshape(-1, 8) for m in maps])
     strides = torch.cat([torch.full((140, 1), 32.0), torch.full((560, 1), 16.0)])

@@ -145,7 +145,11 @@ def test_masks_are_written_and_drawn(instance_checkpoint, coco_subset, tmp_path)
         for found in (entry["detections"], expected)
     )
     assert ours.shape == cv2.imread(str(source)).shape[:2]
-    np.testing.assert_array_equal(ours, theirs)
+    # mmdet scales masks back by a rounded factor: its own may lack the last column.
+    height, width = theirs.shape
+    assert not ours[height:].any()
+    assert not ours[:, width:].any()
+    np.testing.assert_array_equal(ours[:height, :width], theirs)
 
 
 def test_panoptic_pngs_of_a_model_without_them_are_refused(

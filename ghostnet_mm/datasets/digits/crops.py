@@ -79,7 +79,9 @@ def make_digit_crops(
     if _is_complete(out_dir, parameters):
         return out_dir
 
-    total = crops_per_digit * sum(len(one["annotations"]) for one in contents.values())
+    total = crops_per_digit * sum(
+        len(content["annotations"]) for content in contents.values()
+    )
     done = 0
     with finished_folder(out_dir) as partial:
         for number, split in enumerate(SPLITS):
@@ -127,7 +129,7 @@ def _cut_split(
     seed: int,
     split_number: int,
 ):
-    names = {one["id"]: one["name"] for one in content["categories"]}
+    names = {category["id"]: category["name"] for category in content["categories"]}
     for name in names.values():
         (target / name).mkdir(parents=True)
     by_image: dict[int, list[dict]] = {}

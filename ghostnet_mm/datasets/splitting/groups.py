@@ -82,8 +82,8 @@ def _joined(
     for index, own in enumerate(keys):
         for key in own:
             parent[root(index)] = root(first.setdefault(key, index))
-    for one, other in pairs:
-        parent[root(one)] = root(other)
+    for this, other in pairs:
+        parent[root(this)] = root(other)
     members: dict[int, list[int]] = {}
     for index in range(len(keys)):
         members.setdefault(root(index), []).append(index)

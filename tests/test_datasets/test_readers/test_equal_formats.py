@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.clean_copies import copy_of, objects_by_picture
-from support.other_formats import FORMATS, read, write_as
+from support.format_writers import FORMATS, read, write_as
 from support.running_tools import TINY, run_here
 from support.tiny_coco import edit_annotations, make_tiny_coco
 
@@ -52,10 +52,10 @@ def test_masks_survive(tmp_path, form):
     assert objects_by_picture(copy_of(folder)).keys() == (
         objects_by_picture(copy_of(root)).keys()
     )
-    for one, other in zip(expected["annotations"], got["annotations"], strict=True):
-        assert other["segmentation"][0] == pytest.approx(one["segmentation"][0])
-        assert other["bbox"] == pytest.approx(one["bbox"])
-        assert other["area"] == pytest.approx(one["area"], abs=2e-3)
+    for wanted, other in zip(expected["annotations"], got["annotations"], strict=True):
+        assert other["segmentation"][0] == pytest.approx(wanted["segmentation"][0])
+        assert other["bbox"] == pytest.approx(wanted["bbox"])
+        assert other["area"] == pytest.approx(wanted["area"], abs=2e-3)
 
 
 def test_training_is_equal_to_the_last_bit(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
-from support.other_formats import FORMATS, read, write_as
+from support.format_writers import FORMATS, read, write_as
 from support.tiny_coco import edit_annotations, make_tiny_coco
 
 from ghostnet_mm.datasets.annotations.kinds import new_findings

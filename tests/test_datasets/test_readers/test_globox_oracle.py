@@ -3,7 +3,7 @@
 import pytest
 from globox import AnnotationSet
 from support.clean_copies import copy_of, objects_by_picture
-from support.other_formats import FORMATS, read, write_as
+from support.format_writers import FORMATS, read, write_as
 
 
 def boxes_of(annotations):

@@ -64,4 +64,5 @@ format: install
 	$(RUN) -m ruff format .
 
 clean:
-	rm -rf $(VENV) $(DIGITS) $(WORK_DIR) build *.egg-info
+	rm -rf $(VENV) $(DIGITS) $(WORK_DIR) build dist *.egg-info runtime/build runtime/*.egg-info \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -48,7 +48,8 @@ def exit_unless_installed() -> None:
                 f"error: {package} is not installed; activate the environment "
                 "(. .venv/bin/activate), or in the project's folder run "
                 "pip install -r requirements.txt and then "
-                "pip install -e ./runtime -e .",
+                "pip install -e ./runtime -e .; or install the wheels with the extra "
+                "[mm].",
                 file=sys.stderr,
             )
             sys.exit(2)
@@ -56,7 +57,16 @@ def exit_unless_installed() -> None:
 
 def _run_stack(run_package: Callable[[], None]) -> None:
     exit_unless_installed()
-    run_package()
+    try:
+        run_package()
+    except ImportError as error:
+        if error.name is not None:
+            raise
+        # One of the package's own sentences: what is missing, and what to do.
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """Package metadata; importing it needs nothing but setuptools."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
@@ -12,6 +14,26 @@ def read_version() -> str:
     """Return ``__version__`` without importing the package (and torch with it)."""
     text = (ROOT / "ghostnet_mm" / "version.py").read_text(encoding="utf-8")
     return re.search(r'__version__ = "([^"]+)"', text).group(1)
+
+
+class BuildWithConfigs(build_py):
+    """Put ``configs/`` into the wheel, where mim looks for them.
+
+    In a checkout ``ghostnet_mm/.mim/configs`` is a link to it, which Windows and ZIP
+    archives may not keep.
+    """
+
+    def run(self) -> None:
+        """Build the package, then copy the configs."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, "ghostnet_mm", ".mim", "configs")
+        for file in (ROOT / "configs").rglob("*"):
+            if file.suffix in (".py", ".yml"):
+                copy = target / file.relative_to(ROOT / "configs")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
 
 
 setup(
@@ -26,9 +48,10 @@ setup(
     # Beside the package, because it runs before it: see its docstring.
     py_modules=["ghostnet_launcher"],
     package_data={
-        "ghostnet_mm": ["py.typed", ".mim/configs/*", ".mim/configs/_base_/*"],
+        "ghostnet_mm": ["py.typed"],
         "ghostnet_mm.reporting": ["templates/*.html"],
     },
+    cmdclass={"build_py": BuildWithConfigs},
     entry_points={"console_scripts": ["ghostnet = ghostnet_launcher:main"]},
     install_requires=[
         # And ghostnet-runtime, from ./runtime or its wheel. It is not named here: the
@@ -45,6 +68,7 @@ setup(
         "scikit-learn>=1.3",
         "tabulate>=0.9",
         "jinja2>=3.1",
+        "matplotlib>=3.8",
         "shtab>=1.7",
         # Reading users' data.
         "defusedxml>=0.7",

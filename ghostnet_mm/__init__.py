@@ -15,6 +15,11 @@ try:
     import mmdet  # noqa: F401
     import mmengine  # noqa: F401
 except ImportError as error:
+    if "libGL" in str(error):
+        raise ImportError(
+            f"OpenCV cannot be loaded ({error}): run `pip uninstall -y opencv-python` "
+            f"and `pip install opencv-python-headless`."
+        ) from error
     raise ImportError(
         "ghostnet_mm needs mmdet, mmengine and mmcv: run `pip install -r "
         "requirements.txt` in the project's folder, or install the wheel with its "

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 DESCRIPTION = """\
 Time the eval forward pass of each backbone, and the training step (forward, loss,
@@ -15,7 +16,9 @@ EXAMPLES = """\
 examples:
   python tools/benchmark_against_timm.py
   python tools/benchmark_against_timm.py --size 320 --rounds 20 --only training"""
-CONFIG = "configs/retinanet_ghostnet_coco.py"
+CONFIG = str(
+    Path(__file__).resolve().parents[1] / "configs" / "retinanet_ghostnet_coco.py"
+)
 EVAL_VARIANTS = (
     *("ghostnet_050", "ghostnet_100", "ghostnet_130"),
     *("ghostnetv2_100", "ghostnetv3_100"),

@@ -57,7 +57,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def has_nvidia_gpu() -> bool:
     """Whether the driver of an NVIDIA GPU runs here."""
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+    signs = (
+        "/proc/driver/nvidia/version",
+        "/dev/nvidia0",
+        "/usr/lib/wsl/lib/libcuda.so.1",  # Linux inside Windows
+    )
+    return any(Path(sign).exists() for sign in signs)
 
 
 def answers(url: str, seconds: float) -> bool:

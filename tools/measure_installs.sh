@@ -15,7 +15,7 @@ room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 
 received() {
-    awk -F'[: ]+' '/:/ && $2 != "lo" { sum += $3 } END { printf "%.0f", sum }' /proc/net/dev
+    awk '/:/ { sub(/:/, " "); if ($1 != "lo") sum += $2 } END { printf "%.0f", sum }' /proc/net/dev
 }
 
 # One environment, one cache, both new. Creating the environment and installing uv count.

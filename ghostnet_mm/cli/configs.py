@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="WORD",
-        help="list those whose name has WORD in it (all), or: copy NAME ...",
+        help="list those whose name has every WORD in it, or: copy NAME ...",
     )
     parser.add_argument(
         "--out", metavar="DIR", default=".", help="where copies go (this folder)"
@@ -64,19 +64,22 @@ def _copy(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.model_zoo import read_metafile
-    from ghostnet_mm.model_zoo.listing import list_configs
+    from ghostnet_mm.model_zoo.listing import has_words, list_configs
     from ghostnet_mm.shipped_configs import shipped_names, shipped_root
 
-    words = " ".join(arguments.words)
+    words = arguments.words
     if arguments.names:
-        print("\n".join(name for name in shipped_names() if words in name))
+        print("\n".join(name for name in shipped_names() if has_words(name, words)))
         return
     metafile = read_metafile(shipped_root())
     tables = list_configs(metafile, words)
     for task, table in tables.items():
         print(f"{task}\n\n{table.plain()}\n")
     if not tables:
-        print(f"no config has {words!r} in its name; ghostnet configs lists them all")
+        print(
+            f"no config has {' and '.join(words)} in its name; ghostnet configs lists "
+            f"them all"
+        )
         return
     print(
         f"CPU: one forward pass without decoding and NMS; {metafile.machine}. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -86,7 +87,11 @@ def _do(
     run_stack: Callable[[], None],
 ) -> int:
     if needs_stack is not None and not needs_stack(arguments):
-        work(arguments)
+        try:
+            work(arguments)
+        except BrokenPipeError:
+            # Whoever read has seen enough, as `head` does.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     run_stack()
     # Torch comes with it.

@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from pathlib import Path
 
-    from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.configuration import Options
     from ghostnet_mm.engine.inference.detection import load_detector
     from ghostnet_mm.export.card.accuracy import labelled_pictures
     from ghostnet_mm.quantization.calibration import calibration_pictures
@@ -108,14 +108,16 @@ def run(arguments: argparse.Namespace) -> None:
     from ghostnet_mm.shipped_configs import config_name
 
     options = Options.from_arguments(arguments)
+    has_data = arguments.data_root is not None
     detector = load_detector(
-        arguments.checkpoint, arguments.config, options, device="cpu"
+        arguments.checkpoint,
+        arguments.config,
+        options,
+        device="cpu",
+        training=has_data,  # The pictures to calibrate with are of the training split.
     )
-    cfg, labelled = detector.model.cfg, None
-    if arguments.data_root is not None:
-        # With the training split, which a detector alone does not need.
-        cfg = load_config(arguments.config, options)
-        labelled = labelled_pictures(cfg, arguments.limit)
+    cfg = detector.model.cfg
+    labelled = labelled_pictures(cfg, arguments.limit) if has_data else None
     out_dir = arguments.out or Path(arguments.checkpoint).parent / "int8"
     report = quantize_detector(
         detector,

@@ -30,7 +30,10 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument(
-        "config", metavar="CONFIG", help="a name from ghostnet configs, or your file"
+        "config",
+        nargs="?",
+        metavar="CONFIG",
+        help="a name from ghostnet configs, or your file",
     )
     parser.add_argument(
         "--data-root",
@@ -153,6 +156,17 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--deterministic", action="store_true", help="use repeatable algorithms only"
     )
+
+
+def check_arguments(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> None:
+    """Find the config where ``--data-root DIR CONFIG`` has taken it for a folder."""
+    roots = arguments.data_root or []
+    if arguments.config is None and len(roots) > 1:
+        arguments.config = roots.pop()
+    if arguments.config is None:
+        parser.error("the following arguments are required: CONFIG")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -150,20 +150,36 @@ class _PlannedRun:
         """
         if not self.result_file.is_file():
             return None
-        if self.config_file.read_text(encoding="utf-8") != self.cfg.pretty_text:
+        if not self._is_of_this_config():
             raise OptionError(
                 f"{self.folder} holds a run of another config; give --out-dir another "
                 f"folder, or delete this one."
             )
         return RunResult.read(self.result_file)
 
+    def _is_of_this_config(self) -> bool:
+        try:
+            stored = self.config_file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        return stored == self.cfg.pretty_text
+
     def train(self) -> int | None:
-        """Train, and return the exit status of the process."""
-        write_text(self.config_file, self.cfg.pretty_text)
+        """Train, or go on where a run of this config was interrupted.
+
+        Returns:
+            The exit status of the process.
+        """
+        goes_on = self._is_of_this_config()
+        if not goes_on:
+            write_text(self.config_file, self.cfg.pretty_text)
         # mmengine keeps state per process: loggers, message hubs, visualizers.
         process = multiprocessing.get_context("spawn").Process(
             target=_run_process,
-            args=(self.label, self.seed, str(self.config_file), str(self.result_file)),
+            args=(
+                *(self.label, self.seed, goes_on),
+                *(str(self.config_file), str(self.result_file)),
+            ),
         )
         process.start()
         process.join()
@@ -183,8 +199,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(label: str, seed: int, config_file: str, result_file: str) -> None:
+def _train(
+    label: str, seed: int, goes_on: bool, config_file: str, result_file: str
+) -> None:
     started = time.monotonic()
-    metrics = run_training(read_config(config_file))
+    cfg = read_config(config_file)
+    # From the newest whole checkpoint; the run starts anew where there is none.
+    cfg.resume = goes_on
+    metrics = run_training(cfg)
     numbers = {name: float(value) for name, value in metrics.items()}
     RunResult(label, seed, numbers, time.monotonic() - started).write_json(result_file)

@@ -1,13 +1,24 @@
 """What every tool does around its work: report a user's mistake in one sentence."""
 
+import errno
 import sys
 from collections.abc import Callable
 
-from ..errors import UserError
+from ..errors import OptionError, UserError
 from .console import is_first_process
 
 STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130
+# What the place of a file says, not a bug: full, read-only, no permission, no folder.
+PLACE_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+}
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -47,6 +58,16 @@ def sentence_of(error: UserError) -> str:
     return " ".join(text.split())
 
 
+def _place_error(error: Exception) -> UserError | None:
+    if not isinstance(error, OSError) or error.errno not in PLACE_ERRORS:
+        return None
+    place = f"{error.filename}: " if error.filename else ""
+    return OptionError(
+        f"{place}{error.strerror}; check the path, its permissions and the room on the "
+        f"disk."
+    )
+
+
 def run_tool(work: Callable[..., object], *arguments: object) -> int:
     """Run ``work(*arguments)`` and return the exit status of the tool.
 
@@ -63,7 +84,7 @@ def run_tool(work: Callable[..., object], *arguments: object) -> int:
             print("\ninterrupted", file=sys.stderr)
         return STATUS_INTERRUPTED
     except Exception as error:
-        mistake = user_error_in(error)
+        mistake = user_error_in(error) or _place_error(error)
         if mistake is None:
             raise
         if is_first_process():

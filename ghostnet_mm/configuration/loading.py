@@ -152,7 +152,7 @@ def _add_vis_backend(cfg: Config, name: str) -> None:
     kind, package = VIS_BACKENDS[name]
     if importlib.util.find_spec(package) is None:
         raise OptionError(
-            f"--vis {name} needs the package {package}: pip install -e '.[{name}]'."
+            f"--vis {name} needs the package {package}: pip install {package}."
         )
     visualizer = cfg.get("visualizer")
     if not isinstance(visualizer, dict):

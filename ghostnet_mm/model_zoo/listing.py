@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,25 @@ COLUMNS = (
 )
 
 
-def list_configs(metafile: Metafile, words: str = "") -> dict[str, Table]:
+def has_words(name: str, words: Sequence[str]) -> bool:
+    """Say whether a config's name has every word in it."""
+    return all(word in name for word in words)
+
+
+def list_configs(metafile: Metafile, words: Sequence[str] = ()) -> dict[str, Table]:
     """Return a table for each task.
 
     Args:
         metafile: The entries.
-        words: Only configs whose name has this in it.
+        words: Only configs whose name has them all in it.
     """
     tables = {}
     for task in dict.fromkeys(entry["In Collection"] for entry in metafile.models):
         rows = [
             _row(entry)
             for entry in metafile.models
-            if entry["In Collection"] == task and words in entry["Config"]
+            if entry["In Collection"] == task
+            and has_words(config_name(Path(entry["Config"]).name), words)
         ]
         if rows:
             tables[task] = Table.of(COLUMNS, rows, text_columns=3)

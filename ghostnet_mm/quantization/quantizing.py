@@ -30,7 +30,7 @@ from .request import QuantizationRequest
 from .runtime_steps import FloatSources, RuntimeSteps
 from .runtimes.ncnn_files import read_layers
 from .runtimes.onnx_quantizer import OnnxQuantizer
-from .runtimes.registry import NCNN, QUANTIZERS, check_runtimes
+from .runtimes.registry import NCNN, QUANTIZERS, check_runtimes, usable_methods
 from .sensitivity import BlockSensitivity, block_sensitivities
 from .steps import Step, StepMeasuring
 
@@ -61,6 +61,8 @@ def quantize_detector(
         UserError: The detector, a runtime or an option is impossible.
     """
     check_runtimes(request.runtimes)
+    for runtime in request.runtimes:
+        usable_methods(runtime, request.methods)  # a mistyped one is told now
     if not request.calibration:
         raise OptionError("There are no pictures to calibrate with; pass --images.")
     graph = DetectionGraph(detector)

@@ -71,8 +71,8 @@ def write_text(target: str | os.PathLike[str], text: str) -> None:
 def finished_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a scratch folder whose files move to ``target`` if the block succeeds.
 
-    After an error nothing is left behind and ``target`` is as it was. Files of the same
-    name in ``target`` are replaced, others stay.
+    After an error in the block nothing is left behind and ``target`` is as it was.
+    Files of the same name in ``target`` are replaced, each whole, and others stay.
 
     Raises:
         OptionError: ``target`` is a file, or cannot be made, or the disk is full.
@@ -197,9 +197,11 @@ def _umask() -> int:
 
 def _sync(path: Path) -> None:
     """Put a file or a folder's entries on the disk, where the system can."""
-    if path.is_dir() and os.name == "nt":
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
         return  # Windows opens no folders.
-    handle = os.open(path, os.O_RDONLY)
+    # And it syncs only what may be written.
+    handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

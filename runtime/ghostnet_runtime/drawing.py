@@ -107,6 +107,7 @@ def _draw_label(
 ) -> None:
     """Write above the box, or inside it at the picture's upper edge."""
     width, height = plate_size(canvas, text)
+    box = np.clip(box, -FARTHEST, FARTHEST)
     left = int(np.clip(round(box[0]), 0, max(canvas.shape[1] - width, 0)))
     top = round(box[1]) - height
     if top < 0:

@@ -90,9 +90,11 @@ def for_each_picture(
                     report.missing.append(missing)
                     miss(missing)
                 attempted += missing.count if missing is not None else 1
-                if line.is_due() or attempted == last:
+                if line.is_due() or (last is not None and attempted >= last):
                     line.show(_progress(attempted, last, time.monotonic() - started))
-                if not goes_on or attempted == max_pictures:
+                if not goes_on or (
+                    max_pictures is not None and attempted >= max_pictures
+                ):
                     break
     except KeyboardInterrupt as interruption:
         report.interruption = interruption

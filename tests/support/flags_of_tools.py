@@ -3,7 +3,8 @@
 # Option, or name of a positional, to argparse's nargs.
 FLAGS = {
     "train": {
-        "config": None,
+        # Optional to argparse: --data-root, which takes several, may swallow it.
+        "config": "?",
         "--data-root": "+",
         "--backbone-weights": None,
         "--work-dir": None,

@@ -69,6 +69,7 @@ def _is_installed(scope: str) -> bool:
 def _not_installed(scope: str) -> OptionError:
     package = OPTIONAL_SCOPES[scope][0]
     return OptionError(
-        f"The config is for {package}, which is not installed; run "
-        f"pip install -e '.[{scope}]' in the project's folder."
+        f"The config is for {package}, which is not installed; install ghostnet_mm "
+        f"with its extra [{scope}] (in the project's folder: pip install -e "
+        f"'.[{scope}]')."
     )

@@ -55,8 +55,8 @@ def chosen_formats(
         obstacle = candidate.obstacle(graph, description)
         if obstacle is None and not candidate.is_installed:
             obstacle = (
-                f"needs libraries that are not installed: pip install "
-                f'"ghostnet_mm[{candidate.extra}]"'
+                f"needs libraries that are not installed: install this package with "
+                f"its extra [{candidate.extra}]"
             )
         if obstacle is None:
             chosen.append(candidate)
@@ -64,4 +64,6 @@ def chosen_formats(
             raise OptionError(f"{name} {obstacle}.")
         else:
             reasons.append(f"{name} {obstacle}")
+    if not chosen:
+        raise OptionError(f"No format can be written here: {'; '.join(reasons)}.")
     return chosen, reasons

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ghostnet_runtime.description_text import METADATA_KEY
@@ -17,9 +17,6 @@ from ...export.formats.libraries import import_library
 from ...export.model_files import finished_model
 from ..onnx_layers import conv_layers, network_nodes, surrounded_nodes
 from .quantizer import PathLike, Quantizer, quiet
-
-if TYPE_CHECKING:
-    pass
 
 # How the range of an activation is chosen; values of onnxruntime's CalibrationMethod.
 METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}

@@ -52,4 +52,16 @@ def _left_in_container() -> int | None:
         used = (CONTROL_GROUP / "memory.current").read_text().strip()
     except OSError:
         return None
-    return max(int(limit) - int(used), 0) if limit.isdigit() else None
+    if not limit.isdigit():
+        return None
+    return max(int(limit) - max(int(used) - _page_cache(), 0), 0)
+
+
+def _page_cache() -> int:
+    """Return the bytes of files that the kernel keeps only while nobody needs room."""
+    try:
+        lines = (CONTROL_GROUP / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    entries = dict(line.split(maxsplit=1) for line in lines if " " in line)
+    return sum(int(entries.get(key, 0)) for key in ("inactive_file", "active_file"))

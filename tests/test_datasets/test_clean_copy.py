@@ -13,9 +13,11 @@ from support.clean_copies import content_of, copy_of, kinds_found
 from support.tiny_coco import annotation_file, edit_annotations, make_tiny_coco
 
 from ghostnet_mm.datasets import reading
+from ghostnet_mm.datasets.annotations.data_set import Picture, Split
 from ghostnet_mm.datasets.clean_copy import cache, copying
 from ghostnet_mm.datasets.clean_copy.copying import copy_behind, split_behind
 from ghostnet_mm.datasets.clean_copy.original_ids import restore_ids
+from ghostnet_mm.datasets.clean_copy.summary import Origins, origins_of
 
 
 @pytest.fixture
@@ -197,3 +199,31 @@ def test_results_have_the_ids_of_the_users_file(root, tmp_path):
     ]
     assert split_behind(file).objects == 8
     assert copy_behind(annotation_file(root)) is None
+
+
+def test_a_class_the_file_lacks_gets_no_other_classs_id(root, tmp_path):
+    def only_the_second(content):
+        # The file calls its only class 1, as the clean copy calls the other one.
+        second = content["categories"][1]["id"]
+        content["annotations"] = [
+            a for a in content["annotations"] if a["category_id"] == second
+        ]
+        content["categories"] = content["categories"][1:]
+        for entry in content["annotations"]:
+            entry["category_id"] = 1
+        content["categories"][0]["id"] = 1
+
+    edit_annotations(root, only_the_second, "val2017")
+    results = tmp_path / "results.json"
+    found = [dict(image_id=1, category_id=label, score=0.5) for label in (1, 2)]
+    results.write_text(json.dumps(found))
+    restore_ids(results, file_of(copy_of(root), "val"))
+    ids = [entry["category_id"] for entry in json.loads(results.read_text())]
+    assert ids == [-1, 1]
+
+
+def test_a_picture_without_an_id_gets_no_others():
+    pictures = [Picture("a", source_id=2), Picture("b"), Picture("c"), Picture("d")]
+    pictures[3].source_id = -1
+    origins = origins_of(Split(pictures), ["cup"])
+    assert origins == Origins((2, -2, -3, -1), (None,))

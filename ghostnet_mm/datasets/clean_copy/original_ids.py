@@ -13,7 +13,8 @@ def restore_ids(results: str | os.PathLike[str], coco_file: str) -> None:
     """Replace the ids in COCO results by those of the user's file, in place.
 
     A format without ids keeps the clean copy's: pictures by name from 1, classes from
-    1; YOLO's classes have the numbers of their list.
+    1; YOLO's classes have the numbers of their list. A class or picture that the user's
+    file lacks among others has a negative id, which is no other's.
 
     Args:
         results: A JSON file of COCO results.

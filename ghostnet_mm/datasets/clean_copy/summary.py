@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -121,8 +121,9 @@ class Origins:
     """The ids of the user's own file.
 
     Attributes:
-        pictures: By the clean copy's id less 1; ``None`` where the file has none.
-        classes: By label.
+        pictures: By the clean copy's id less 1; all ``None`` where the file has none,
+            a negative id for those it lacks among others.
+        classes: By label, as the pictures'.
     """
 
     pictures: tuple[SourceId, ...]
@@ -132,10 +133,32 @@ class Origins:
 def origins_of(split: Split, classes: Iterable[str]) -> Origins:
     """Return the user's ids of a split; none at all where they are not unique."""
     pictures = [picture.source_id for picture in split.pictures]
-    if len(set(pictures)) < len(pictures):
+    known = [source_id for source_id in pictures if source_id is not None]
+    if len(set(known)) < len(known):
         pictures = [None] * len(pictures)
     ids = [split.class_ids.get(name) for name in classes]
-    return Origins(tuple(pictures), tuple(ids))
+    return Origins(
+        _completed(pictures, pictures), _completed(ids, split.class_ids.values())
+    )
+
+
+def _completed(
+    ids: Sequence[SourceId], used: Iterable[SourceId]
+) -> tuple[SourceId, ...]:
+    """Give what has no id among others that have one a negative id that nobody has.
+
+    The clean copy's own id could be the id of something else in the user's file.
+    """
+    if all(source_id is None for source_id in ids):
+        return tuple(ids)
+    free = min([0, *(i for i in used if isinstance(i, int))])
+    completed: list[SourceId] = []
+    for source_id in ids:
+        if source_id is None:
+            free -= 1
+            source_id = free
+        completed.append(source_id)
+    return tuple(completed)
 
 
 def write_origins(target: Path, origins: Origins) -> None:

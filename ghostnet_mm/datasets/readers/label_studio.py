@@ -130,7 +130,7 @@ def _add(
     if not names:
         reading.findings.add("object-of-no-class", file, picture_name)
         return
-    found = _box_and_mask(value, kind)
+    found = _box_and_mask(value, kind, _original_size(result, value))
     if found is None:
         reading.findings.add("object-entry", file, picture_name)
         return
@@ -139,11 +139,26 @@ def _add(
     columns.add(picture, label, box, mask=mask, name=f"{picture_name}: {names[0]}")
 
 
-def _box_and_mask(value: dict, kind: str) -> tuple[list[float], Mask | None] | None:
+def _original_size(result: dict, value: dict) -> tuple[float, float]:
+    """Return the picture's width and height in pixels; a square where none are stated.
+
+    They stand beside the shape, or in it in the short export.
+    """
+    keys = ("original_width", "original_height")
+    for holder in (result, value):
+        width, height = (number(holder.get(key)) or 0.0 for key in keys)
+        if width > 0 and height > 0:
+            return width, height
+    return 1.0, 1.0
+
+
+def _box_and_mask(
+    value: dict, kind: str, size: tuple[float, float]
+) -> tuple[list[float], Mask | None] | None:
     if kind == "polygonlabels":
         points = value.get("points")
-        found = [numbers(point, 2) for point in points] if points else []
-        if not found or None in found or not isinstance(points, list):
+        found = [numbers(p, 2) for p in points] if isinstance(points, list) else []
+        if not found or None in found:
             return None
         return outline([(point[0], point[1]) for point in found if point])
     turn = number(value.get("rotation", 0)) or 0.0
@@ -161,9 +176,7 @@ def _box_and_mask(value: dict, kind: str) -> tuple[list[float], Mask | None] | N
     if turn % 360 == 0:
         return sides, None
     # Turned around its corner, in pixels: percent of two sides are no pixels.
-    width, height = (
-        number(value.get(key)) or 1.0 for key in ("original_width", "original_height")
-    )
+    width, height = size
     corners = rotated_rectangle(0, 0, first * width, second * height, turn)
     dx, dy = corners[0]
     return outline(

@@ -368,6 +368,17 @@ def test_label_studio_shapes(root):
     assert copy.findings.lines() == []
 
 
+@pytest.mark.parametrize("short", [False, True])
+def test_a_turned_label_studio_rectangle_is_turned_in_pixels(root, short):
+    # 32 x 16 pixels from (48, 8), turned upright around that corner.
+    shape = dict(x=50, y=12.5, width=100 / 3, height=25, rotation=90)
+    turned = result(**shape)
+    if short:
+        turned = {**turned.pop("value"), **turned}
+    (found,) = first_objects(copy_of(studio(root, [turned])))
+    assert found[1] == pytest.approx((32, 8, 16, 32), abs=0.01)
+
+
 def test_of_several_opinions_the_truth_counts(root):
     wrong = dict(result=[result("fork", x=0, y=0, width=50, height=50)])
     skipped = dict(result=[], was_cancelled=True)
@@ -384,6 +395,7 @@ ODD_RESULTS = {
     "no label": (result("", x=1, y=1, width=9, height=9), "object-of-no-class"),
     "no width": (result("cup", x=1, y=1, height=9), "object-entry"),
     "no result": ("cup", "object-entry"),
+    "no points": (result(kind="polygonlabels", points=5), "object-entry"),
     "points of words": (
         result("cup", "polygonlabels", points=[["a", 1], [2, 2], [3, 3]]),
         "object-entry",

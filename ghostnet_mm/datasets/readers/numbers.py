@@ -37,6 +37,13 @@ def numbers(values: object, count: int | None = None) -> list[float] | None:
     return known if len(known) == len(found) else None
 
 
+def without_fraction(value: object) -> object:
+    """Return a whole float, as pandas writes ids, as an int; all else as it is."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
 def side(value: object) -> int:
     """Return a width or height in whole pixels, 0 if it is none."""
     found = number(value)

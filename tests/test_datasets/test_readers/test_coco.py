@@ -8,6 +8,7 @@ from PIL import Image
 from support.clean_copies import content_of, copy_of, kinds_found, objects_by_picture
 from support.pictures import write_picture, write_pictures
 
+from ghostnet_mm.datasets.clean_copy.copying import origins_for
 from ghostnet_mm.errors import DataError
 
 
@@ -374,3 +375,29 @@ def test_a_turned_photo_whose_boxes_were_drawn_before_is_turned_with_them(tmp_pa
         assert pixels[y : y + h, x : x + w].mean() > 240
         assert {*annotation["segmentation"][0][0::2]} <= {x, x + w}
         assert {*annotation["segmentation"][0][1::2]} <= {y, y + h}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_ids_that_pandas_made_floats_are_whole_numbers(root, listed):
+    content = coco()
+    for image in content["images"]:
+        image["id"] = float(image["id"])
+    for annotation in content["annotations"]:
+        for key in ("id", "image_id", "category_id"):
+            annotation[key] = float(annotation[key])
+    for category in content["categories"]:
+        category["id"] = float(category["id"])
+    if not listed:
+        del content["categories"]
+        write(write(root, content), content, "val")
+        found = copy_of(root)
+        assert found.summary.classes == ("1", "2")
+        assert found.summary.splits["train"].objects == 10
+        return
+    copy = read(root, content)
+    expected = read(root, coco())
+    assert objects_by_picture(copy) == objects_by_picture(expected)
+    assert kinds_found(copy) == {}
+    origins = origins_for(copy.summary.splits["train"].file)
+    assert str(origins.classes) == "(1, 2)"
+    assert str(origins.pictures) == "(1, 2, 3, 4, 5)"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ....errors import DataError
 from ...annotations.data_set import ClassEntry
 from ...annotations.findings import Findings, printable
+from ..numbers import without_fraction
 
 
 class Categories:
@@ -34,8 +35,9 @@ class Categories:
         for entry in listed if isinstance(listed, list) else ():
             self._add(entry, place, findings)
         if not self.entries:
-            for value in sorted({str(value) for value in used if _is_id(value)}):
-                self._add({"id": value}, place, findings)
+            ids = {str(without_fraction(value)) for value in used if _is_id(value)}
+            for text in sorted(ids):
+                self._add({"id": text}, place, findings)
         for index, entry in enumerate(self.entries):
             self._by_text.setdefault(entry.name, index)
 
@@ -44,7 +46,7 @@ class Categories:
             entry = {"name": entry}
         if not isinstance(entry, dict):
             return
-        source_id = entry.get("id")
+        source_id = without_fraction(entry.get("id"))
         source_id = source_id if _is_id(source_id) else None
         name = entry.get("name")
         if isinstance(name, int | float) and not isinstance(name, bool):

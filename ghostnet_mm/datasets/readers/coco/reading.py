@@ -11,7 +11,7 @@ from ...annotations.data_set import ObjectColumns, Part, Picture
 from ...annotations.findings import Findings, printable
 from ...annotations.masks import checked_mask, mask_bounds
 from ..json_files import parse_json, read_bytes
-from ..numbers import number, numbers, side
+from ..numbers import number, numbers, side, without_fraction
 from ..sources import Reading
 from .categories import Categories
 
@@ -94,7 +94,7 @@ def _pictures(
         if name is None:
             reading.findings.add("picture-entry", place, f"images[{position}]")
             continue
-        source_id = entry.get("id")
+        source_id = without_fraction(entry.get("id"))
         if not isinstance(source_id, int | str) or isinstance(source_id, bool):
             source_id = name
         named.append((source_id, name, entry))
@@ -194,7 +194,7 @@ class _Objects:
         self._findings.add_all("ids-renumbered", self._place, self._odd_ids)
 
     def _name(self, annotation: dict[str, Any], position: int) -> int | str:
-        value = annotation.get("id")
+        value = without_fraction(annotation.get("id"))
         if not isinstance(value, int | str) or isinstance(value, bool):
             self._odd_ids.append(f"annotations[{position}]")
             return f"annotations[{position}]"
@@ -206,6 +206,7 @@ class _Objects:
     def _picture(self, value: object) -> int | None:
         if not isinstance(value, int | str | float):
             return None
+        value = without_fraction(value)
         found = self._pictures.get(value)
         return self._pictures.get(str(value)) if found is None else found
 

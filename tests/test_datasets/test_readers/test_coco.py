@@ -401,3 +401,14 @@ def test_ids_that_pandas_made_floats_are_whole_numbers(root, listed):
     origins = origins_for(copy.summary.splits["train"].file)
     assert str(origins.classes) == "(1, 2)"
     assert str(origins.pictures) == "(1, 2, 3, 4, 5)"
+
+
+def test_test_pictures_with_an_empty_list_of_objects_are_unlabelled(root):
+    write_pictures(root / "test", *(f"{c}.png" for c in "abcde"))
+    write(write(root, coco()), {**coco(), "annotations": []}, "test")
+    summary = copy_of(root, training=False).summary
+    assert not summary.splits["test"].is_labelled
+    assert summary.splits["val"].is_labelled
+    write(root, {**coco(), "annotations": []}, "val")
+    with pytest.raises(DataError, match=r"val\.json has no object"):
+        copy_of(root, training=False)

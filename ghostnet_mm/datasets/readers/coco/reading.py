@@ -46,7 +46,10 @@ def part_of(content: object, reading: Reading, name: str, split: str | None) -> 
     assert isinstance(content, dict)
     pictures, by_id = _pictures(content["images"], reading, name, split)
     annotations = content.get("annotations")
-    is_labelled = isinstance(annotations, list)
+    # An empty list is how tools export test pictures that nobody has labelled.
+    is_labelled = isinstance(annotations, list) and (
+        bool(annotations) or split != "test"
+    )
     annotations = annotations if isinstance(annotations, list) else []
     categories = Categories(
         content.get("categories"),

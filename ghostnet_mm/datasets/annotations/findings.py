@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 NAMES_TOLD = 3
+PLACES_TOLD = 3
 NAMES_KEPT = 20
 ACTIONS = ("left out", "repaired", "note")
 
@@ -129,7 +130,11 @@ class Findings:
 def _line(kind: Kind, places: Sequence[Finding]) -> str:
     total = sum(finding.count for finding in places)
     text = kind.one if total == 1 else kind.many
-    details = "; ".join(filter(None, map(_details, places)))
+    described = list(filter(None, map(_details, places)))
+    more = len(described) - PLACES_TOLD
+    if more > 0:
+        described[PLACES_TOLD:] = [f"and {more:,} more place{'s' * (more > 1)}"]
+    details = "; ".join(described)
     prefix = "" if kind.action == "note" else f"{kind.action}: "
     line = f"{prefix}{total:,} {text}"
     return f"{line} ({details})" if details else line

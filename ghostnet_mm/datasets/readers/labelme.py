@@ -72,7 +72,8 @@ def _read(
         size = side(content.get("imageWidth")), side(content.get("imageHeight"))
         pictures.append(Picture(picture, path, *size))
         for shapes in _joined_groups(content["shapes"]):
-            _add(shapes, size, len(pictures) - 1, name, labels, columns, reading)
+            index = len(pictures) - 1
+            _add(shapes, size, index, place, name, labels, columns, reading)
     return [
         Part(
             split,
@@ -104,17 +105,18 @@ def _add(
     shapes: Sequence[dict],
     size: tuple[int, int],
     picture: int,
+    place: str,
     file: str,
     labels: dict[str, int],
     columns: ObjectColumns,
     reading: Reading,
 ) -> None:
     if not shapes:
-        reading.findings.add("object-entry", file, file)
+        reading.findings.add("object-entry", place, file)
         return
     label = _text(shapes[0].get("label"))
     if not label:
-        reading.findings.add("object-of-no-class", file, file)
+        reading.findings.add("object-of-no-class", place, file)
         return
     name = f"{file}: {label}"
     found = [_box_and_mask(shape, size) for shape in shapes]
@@ -122,7 +124,7 @@ def _add(
     if not parts:
         is_odd = any(shape.get("shape_type") not in _NO_AREA for shape in shapes)
         kind = "object-entry" if is_odd else "shape-without-area"
-        reading.findings.add(kind, file, name)
+        reading.findings.add(kind, place, name)
         return
     boxes = [box for box, _ in parts]
     corners = [(x, y) for x, y, _, _ in boxes]

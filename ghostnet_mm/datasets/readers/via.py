@@ -52,7 +52,8 @@ def _read(name: str, reading: Reading) -> list[Part]:
     for entry, file, place in zip(files, stated, found, strict=True):
         pictures.append(Picture(file, reading.picture_path(place, file, name)))
         for region in _regions(entry):
-            _add(region, attribute, len(pictures) - 1, file, labels, columns, reading)
+            index = len(pictures) - 1
+            _add(region, attribute, index, name, file, labels, columns, reading)
     return [
         Part(
             split,
@@ -114,6 +115,7 @@ def _add(
     region: dict,
     attribute: str | None,
     picture: int,
+    place: str,
     file: str,
     labels: dict[str, int],
     columns: ObjectColumns,
@@ -121,19 +123,21 @@ def _add(
 ) -> None:
     shape = region.get("shape_attributes")
     if not isinstance(shape, dict):
-        reading.findings.add("object-entry", file, file)
+        reading.findings.add("object-entry", place, file)
         return
     label = ONLY_CLASS
     if attribute is not None:
         label = _class_name(_attributes(region).get(attribute))
     if not label:
-        reading.findings.add("object-of-no-class", file, file)
+        reading.findings.add("object-of-no-class", place, file)
         return
     found = _box_and_mask(shape)
     if found is None:
         is_odd = shape.get("name") not in WITHOUT_AREA
         reading.findings.add(
-            "object-entry" if is_odd else "shape-without-area", file, label
+            "object-entry" if is_odd else "shape-without-area",
+            place,
+            f"{file}: {label}",
         )
         return
     box, mask = found

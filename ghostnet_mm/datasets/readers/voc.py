@@ -134,7 +134,8 @@ class _VocFolder:
             height = side(text_of(root, "size/height"))
             pictures.append(Picture(picture, path, width, height))
             for element in root.findall("object"):
-                self._add(element, len(pictures) - 1, name, labels, columns, reading)
+                index = len(pictures) - 1
+                self._add(element, index, place, name, labels, columns, reading)
         classes = [ClassEntry(name) for name in labels]
         objects = columns.finished()
         return [Part(split, place, classes, pictures, objects, lists_classes=False)]
@@ -143,6 +144,7 @@ class _VocFolder:
         self,
         element: Element,
         picture: int,
+        place: str,
         name: str,
         labels: dict[str, int],
         columns: ObjectColumns,
@@ -150,7 +152,7 @@ class _VocFolder:
     ) -> None:
         class_name = text_of(element, "name")
         if not class_name:
-            reading.findings.add("object-of-no-class", name, name)
+            reading.findings.add("object-of-no-class", place, name)
             return
         box = self._box(element.find("bndbox"))
         points = _polygon(element.find("polygon"))
@@ -160,7 +162,7 @@ class _VocFolder:
             box = around if box is None else box
         difficult = number(text_of(element, "difficult"))
         if difficult:
-            reading.findings.add("ignored", name, class_name)
+            reading.findings.add("ignored", place, f"{name}: {class_name}")
         columns.add(
             picture,
             labels.setdefault(class_name, len(labels)),

@@ -10,6 +10,7 @@ from pycocotools import mask as coco_mask
 from support.clean_copies import content_of, copy_of, kinds_found, objects_by_picture
 from support.pictures import write_picture, write_pictures, write_text
 
+from ghostnet_mm.datasets.annotations.kinds import new_findings
 from ghostnet_mm.datasets.clean_copy.copying import origins_for
 from ghostnet_mm.errors import DataError
 
@@ -426,3 +427,23 @@ def test_coco_counts_where_several_formats_lie_side_by_side(root):
     copy = copy_of(root)
     assert copy.summary.classes == ("fork",)
     assert kinds_found(copy)["file-unused"] == 9
+
+
+def test_odd_shapes_are_told_by_split(root):
+    copy = copy_of(labelme(root, [shape(kind="point", points=[[1, 2]])]))
+    (told,) = copy.findings.lines()
+    assert told.endswith("(train: train/a.json: cup)")
+
+
+def test_odd_regions_are_told_by_file(root):
+    copy = copy_of(via(root, [region(name="point", cx=1, cy=2)]))
+    (told,) = copy.findings.lines()
+    assert told.endswith("(via_train.json: a.png: plate)")
+
+
+def test_few_places_are_told_in_a_line():
+    findings = new_findings()
+    for index in range(9):
+        findings.add("object-entry", f"{index}.json", "a")
+    (told,) = findings.lines()
+    assert told.endswith("(0.json: a; 1.json: a; 2.json: a; and 6 more places)")

@@ -196,3 +196,28 @@ def test_most_files_broken_is_refused(tmp_path):
         write_text(root / "Annotations" / f"{name}.xml", "<annotation><object>")
     with pytest.raises(DataError, match=r"a\.xml is not XML that can be read"):
         copy_of(root)
+
+
+def test_findings_of_many_files_are_one_short_line(tmp_path):
+    names = [f"picture{i}" for i in range(12)]
+    root = lists(voc(tmp_path, names), train=names[:9], val=names[9:])
+    hard = element("cup", (5, 6, 24, 15), "<difficult>1</difficult>")
+    for name in names:
+        text = document(f"{name}.jpg", hard, PLATE)
+        write_text(root / "Annotations" / f"{name}.xml", text)
+    (told,) = copy_of(root).findings.lines()
+    train, val = told.partition("(")[2].rstrip(")").split("; ")
+    xml = "Annotations/picture{}.xml: cup".format
+    start = "ImageSets/Main/{}.txt: ".format
+    assert train == start("train") + f"{xml(0)}, {xml(1)}, {xml(2)}, ..."
+    assert val == start("val") + f"{xml(9)}, {xml(10)}, {xml(11)}"
+
+
+def test_objects_of_no_class_count_towards_refusing(tmp_path):
+    root = lists(voc(tmp_path), train="abc", val="d")
+    for name in "ab":
+        nameless = [element("", (5, 6, 24, 15))] * 2
+        text = document(f"{name}.jpg", *nameless, PLATE)
+        write_text(root / "Annotations" / f"{name}.xml", text)
+    with pytest.raises(DataError, match="has 4 objects of classes that are not"):
+        copy_of(root)

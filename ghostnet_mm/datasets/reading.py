@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .annotations.data_set import UNSPLIT, DataSet, Part, Split
+from .annotations.data_set import SPLITS, UNSPLIT, DataSet, Part, Split
 from .annotations.findings import Findings, printable
 from .readers.coco.reading import part_of
 from .readers.json_files import parse_json, read_bytes
@@ -39,14 +39,16 @@ class ReadingOptions:
 
     Attributes:
         training: Whether for training, which needs no test split, rather than for
-            testing.
+            testing, which needs the training split for the names of its classes only.
         crowd_as_objects: Whether crowd regions are objects.
+        every_split: Whether all splits and all classes are wanted, whatever for.
         split_store: The folder where splits that were made are remembered; ``None``
             for nowhere.
     """
 
     training: bool = True
     crowd_as_objects: bool = False
+    every_split: bool = False
     split_store: Path | None = field(default=None, repr=False, compare=False)
 
 
@@ -69,11 +71,12 @@ def read_data_set(
         for listing in listings
         for part in _read_root(listing, options, findings, several=len(listings) > 1)
     ]
-    data = joined(parts, findings)
+    data = joined(parts, findings, options.every_split)
     if not data.classes:
         raise DataError(
             f"{_roots(listings)} lists no classes; give the annotations a list of them."
         )
+    _leave_out_unneeded(data, options)
     for name in list(data.splits):
         data.splits[name] = _repaired(data.splits[name], name, options, findings)
     _refuse_unlabelled(data, listings, options)
@@ -152,10 +155,25 @@ def _is_wanted(
     source: Source, sources: Sequence[Source], options: ReadingOptions
 ) -> bool:
     """Say whether a split is needed: what is not used need not be readable."""
-    if not options.training or source.split != "test":
+    if options.every_split or not options.training or source.split != "test":
         return True
     # A test split alone is refused later, in words of its own.
     return all(other.split == "test" for other in sources)
+
+
+def _leave_out_unneeded(data: DataSet, options: ReadingOptions) -> None:
+    """Leave out pictures that are for training only, where others can be tested on.
+
+    They need be neither there nor right.
+    """
+    if (
+        options.training
+        or options.every_split
+        or not {"val", "test"} & set(data.splits)
+    ):
+        return
+    for name in ("train", UNSPLIT):
+        data.splits.pop(name, None)
 
 
 def _refuse_changed(listing: Listing, name: str) -> None:
@@ -212,6 +230,7 @@ def _refuse_unlabelled(
         refuse_useless(split, _place(split, name))
     _refuse_strange_classes(data)
     needed = TRAINING if options.training else ("val", "test")
+    needed = SPLITS if options.every_split else needed
     if UNSPLIT not in data.splits and not set(needed) & set(data.splits):
         raise DataError(
             f"{_roots(listings)} has no split for "

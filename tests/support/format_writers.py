@@ -20,7 +20,7 @@ Shape = tuple[str, list[float], list[list[float]] | None]
 
 def read(root: Path) -> DataSet:
     """Read a data root with all its splits."""
-    options = ReadingOptions(training=False)
+    options = ReadingOptions(every_split=True)
     return read_data_set(list_roots([root]), options, new_findings())
 
 

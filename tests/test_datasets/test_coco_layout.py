@@ -1,6 +1,7 @@
 """--data-root: every layout is found, every part of a config follows it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -373,3 +374,42 @@ def test_a_data_root_that_is_no_folder_is_an_error(tmp_path, name):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="is not a folder"):
         point_config_at(retinanet(), tmp_path / name)
+
+
+def test_pictures_for_training_need_not_be_there_for_testing(make_coco_folder):
+    # The training file knows a class more, which the model has an output for.
+    content = coco_content(["1.jpg", "2.jpg"], (*CLASSES, "fish"))
+    root = make_coco_folder(
+        train=(*OFFICIAL["train"], content), val=OFFICIAL["val"], test=("test.json", "")
+    )
+    shutil.rmtree(root / "train2017")
+    cfg = retinanet()
+    copy = point_config_at(cfg, root, training=False)
+    assert set(copy.summary.splits) == {"val", "test"}
+    assert cfg.model.bbox_head.num_classes == 4
+    with pytest.raises(DataError, match="2 of the 2 pictures"):
+        point_config_at(retinanet(), root)
+
+
+@pytest.mark.parametrize("train", ["train.json", "all.json"])
+def test_training_and_testing_count_the_same_classes(make_coco_folder, train):
+    # The test file has the others in another order, and one of its own.
+    content = coco_content(["1.jpg", "2.jpg"], ("fish", "dog", "cat"))
+    root = make_coco_folder(train=(train, "train"), test=("test.json", "test", content))
+    trained, tested = retinanet(), retinanet()
+    point_config_at(trained, root)
+    copy = point_config_at(tested, root, training=False)
+    assert copy.summary.classes == CLASSES
+    assert trained.model == tested.model
+    (told,) = (line for line in copy.findings.lines() if "only the test split" in line)
+    assert told.startswith("left out: 2 objects of classes")
+    assert told.endswith("(test.json: 1 (fish), 4 (fish))")
+    test = json.loads(Path(tested.test_dataloader.dataset.ann_file).read_text())
+    ids = [entry["category_id"] for entry in test["annotations"]]
+    assert ids == [2, 1, 2, 1]
+
+
+def test_a_test_split_alone_has_its_own_classes(make_coco_folder):
+    root = make_coco_folder(test=("test.json", "test"))
+    copy = point_config_at(retinanet(), root, training=False)
+    assert copy.summary.classes == CLASSES

@@ -170,6 +170,11 @@ KINDS: dict[str, Kind] = {
         "line that is no class number with a box or polygon",
         "lines that are no class number with a box or polygon",
     ),
+    "class-not-learnt": Kind(
+        LEFT_OUT,
+        "object of a class that only the test split has",
+        "objects of classes that only the test split has",
+    ),
     "class-not-chosen": Kind(
         LEFT_OUT,
         "object of a class that the config does not choose",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..annotations.data_set import (
     UNSPLIT,
@@ -19,21 +20,28 @@ from ..annotations.data_set import (
 )
 from ..annotations.findings import Findings
 
-ORDER = ("train", "val", "test", None)
+# Testing shall number the classes as training does, which reads no test split.
+ORDER = ("train", "val", None, "test")
 
 
-def joined(parts: Sequence[Part], findings: Findings) -> DataSet:
+def joined(
+    parts: Sequence[Part], findings: Findings, every_class: bool = False
+) -> DataSet:
     """Return one data set of all parts.
 
     Classes are joined by name. Their order is that of the training file, then that of
-    the others for what it lacks; formats that list no classes have the alphabet's.
+    the others for what it lacks; formats that list no classes have the alphabet's. What
+    only a test split has is no class, as training does not read it: with it the model
+    would have another number of classes.
 
     Args:
         parts: What the files say.
         findings: Where what is odd is counted.
+        every_class: Whether the classes of a test split count like any other's.
     """
     parts = sorted(parts, key=lambda part: ORDER.index(part.split))
-    classes = _classes(parts, findings)
+    learnt = [part for part in parts if part.split != "test" and part.classes]
+    classes = _classes(parts, parts if every_class else learnt or parts, findings)
     labels = {name: label for label, name in enumerate(classes)}
     splits = {
         split or UNSPLIT: _split(
@@ -44,8 +52,11 @@ def joined(parts: Sequence[Part], findings: Findings) -> DataSet:
     return DataSet(classes, splits)
 
 
-def _classes(parts: Sequence[Part], findings: Findings) -> tuple[str, ...]:
-    dropped = _placeholders(parts)
+def _classes(
+    parts: Sequence[Part], learnt: Sequence[Part], findings: Findings
+) -> tuple[str, ...]:
+    """Return the classes of the parts to learn from, and count what is odd in any."""
+    dropped = _placeholders(learnt)
     listing = [part for part in parts if part.lists_classes and part.classes]
     names: dict[str, None] = {}
     for part in listing:
@@ -53,10 +64,14 @@ def _classes(parts: Sequence[Part], findings: Findings) -> tuple[str, ...]:
         known = [name for name in own if name in names]
         if known != [name for name in names if name in set(known)]:
             findings.add("class-order", part.source)
-        names |= dict.fromkeys(own)
+        if any(part is other for other in learnt):
+            names |= dict.fromkeys(own)
         _count_doubles(part, findings)
     others = {
-        entry.name for part in parts if not part.lists_classes for entry in part.classes
+        entry.name
+        for part in learnt
+        if not part.lists_classes
+        for entry in part.classes
     }
     names |= dict.fromkeys(sorted(others - set(names) - dropped))
     findings.add_all("class-placeholder", "", sorted(dropped))
@@ -106,7 +121,7 @@ def _split(parts: Sequence[Part], labels: dict[str, int], findings: Findings) ->
             elif picture.source_id != pictures[known].source_id:
                 pictures[known] = replace(pictures[known], source_id=None)
         of_class = np.array([labels.get(e.name, -1) for e in part.classes], np.int64)
-        table = part.objects
+        table = _of_known_classes(part, of_class, findings)
         tables.append(
             replace(
                 table,
@@ -121,6 +136,23 @@ def _split(parts: Sequence[Part], labels: dict[str, int], findings: Findings) ->
         any(part.is_labelled for part in parts),
         _class_ids(part.classes for part in parts),
     )
+
+
+def _of_known_classes(
+    part: Part, of_class: NDArray[np.int64], findings: Findings
+) -> Objects:
+    table = part.objects
+    if not len(table):
+        return table
+    unknown = of_class[table.labels] < 0
+    if not unknown.any():
+        return table
+    names = [
+        f"{table.names[row]} ({part.classes[table.labels[row]].name})"
+        for row in np.flatnonzero(unknown).tolist()
+    ]
+    findings.add_all("class-not-learnt", part.source, names)
+    return table.of_rows(~unknown)
 
 
 def _class_ids(lists: Iterable[Sequence[ClassEntry]]) -> dict[str, SourceId]:

@@ -57,7 +57,7 @@ def convert(
         )
     findings = new_findings()
     store = cache_folder().with_name("splits")
-    options = ReadingOptions(training=False, split_store=store)
+    options = ReadingOptions(every_split=True, split_store=store)
     data = read_data_set(listings, options, findings)
     with finished_folder(target) as scratch:
         lost = WRITERS[form](data, scratch, pictures)

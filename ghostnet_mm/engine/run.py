@@ -163,14 +163,14 @@ def run_testing(
         )
         metrics = runner.test()
         if out is not None and is_first_process():
-            for file in move_results(results, Path(out), tested_file(cfg)):
+            for file in move_results(results, Path(out), file_tested_on(cfg)):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
     return metrics
 
 
-def tested_file(cfg: Config) -> str | None:
+def file_tested_on(cfg: Config) -> str | None:
     """Return the annotation file of the one dataset that is tested on, in any wrapper.
 
     Several are read as they are: their ids are the user's own already.

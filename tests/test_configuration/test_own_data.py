@@ -18,7 +18,7 @@ from ghostnet_mm.configuration import Options, apply_options, load_config
 from ghostnet_mm.configuration.console import tell
 from ghostnet_mm.configuration.data.clean_data import data_report, use_clean_data
 from ghostnet_mm.datasets.clean_copy.copying import copy_behind
-from ghostnet_mm.engine.run import tested_file
+from ghostnet_mm.engine.run import file_tested_on
 from ghostnet_mm.errors import DataError, OptionError
 from ghostnet_mm.export.card.accuracy import labelled_pictures
 from ghostnet_mm.quantization.calibration import calibration_pictures
@@ -197,7 +197,7 @@ def test_the_tested_file_is_found_in_a_wrapper(own):
     part = own.test_dataloader.dataset
     own.test_dataloader.dataset = dict(type="RepeatDataset", times=1, dataset=part)
     use_clean_data(own, ("test",))
-    assert copy_behind(tested_file(own)) is not None
+    assert copy_behind(file_tested_on(own)) is not None
 
 
 @pytest.mark.parametrize("tool", ["test", "export", "quantize", "draw_grid"])

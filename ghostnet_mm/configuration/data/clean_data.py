@@ -181,7 +181,7 @@ def _coco_datasets(cfg: Config, split: str) -> Iterator[dict[str, Any]]:
             yield dataset
 
 
-def _is_to_clean(cfg: Config, split: str, dataset: Mapping[str, Any]) -> bool:
+def _is_to_clean(cfg: Config, split: str, dataset: dict[str, Any]) -> bool:
     if not (is_of_type(dataset, "CocoDataset") and dataset.get("ann_file")):
         return False
     prefix = dataset.get("data_prefix")
@@ -234,7 +234,10 @@ def _restore_origin(cfg: Config, split: str, dataset: dict[str, Any]) -> None:
 
 def _point_evaluators(cfg: Config, split: str, old: str, new: str) -> None:
     evaluators = cfg.get(f"{split}_evaluator") or []
-    for metric in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
+    metrics: list[Any] = (
+        [evaluators] if isinstance(evaluators, Mapping) else list(evaluators)
+    )
+    for metric in metrics:
         stated = metric.get("ann_file")
         if stated and _is_same_file(stated, old):
             metric["ann_file"] = new

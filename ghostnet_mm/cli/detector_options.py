@@ -18,14 +18,21 @@ def add_detector_options(
     Args:
         parser: Of the tool.
         config: Help on CONFIG.
-        data_root: Help on --data-root: what the tool does with the folder.
+        data_root: Help on --data-root: what the tool does with the folders.
         cfg_options: A setting as an example for --cfg-options.
     """
     parser.add_argument("config", metavar="CONFIG", help=config)
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
     )
-    parser.add_argument("--data-root", metavar="DIR", help=data_root)
+    parser.add_argument(
+        "--data-root",
+        nargs="+",
+        action="extend",
+        metavar="DIR",
+        help=f"{data_root}; several are joined as in training; takes all that follows "
+        "up to the next option, so write CONFIG and CHECKPOINT before it",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",

@@ -20,7 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", help="default: the one in the checkpoint")
     parser.add_argument(
-        "--data-root", metavar="DIR", help="default: the one of the training"
+        "--data-root",
+        nargs="+",
+        action="extend",
+        metavar="DIR",
+        help="default: those of the training; takes all that follows up to the next "
+        "option, so write CHECKPOINT before it",
     )
     parser.add_argument(
         "--split",

@@ -2,6 +2,8 @@
 
 import os
 
+from ghostnet_runtime.status_line import tell as tell_on_any_console
+
 
 def is_first_process() -> bool:
     """Whether this process speaks for the run.
@@ -16,6 +18,6 @@ def is_first_process() -> bool:
 
 
 def tell(message: str) -> None:
-    """Print ``message`` once per run."""
+    """Print ``message`` once per run; what the console cannot show is escaped."""
     if is_first_process():
-        print(message, flush=True)
+        tell_on_any_console(message)

@@ -93,8 +93,7 @@ def _apply(cfg: Config, options: Options, training: bool) -> nn.Module:
     file_model = copy.deepcopy(cfg.model)
     _merge_assignments(cfg, options)
     drop_settings_of_absent_workers(cfg)
-    if options.data_root is not None:
-        point_at_data_root(cfg, options, training=training)
+    point_at_data_root(cfg, options, training=training)
     if options.backbone_weights is not None:
         set_backbone_weights(cfg, options.backbone_weights)
     _set_work_dir(cfg, options, training)

@@ -23,6 +23,7 @@ from ..configuration.files.work_dir import check_work_dir
 from ..configuration.model.building import build_on_meta
 from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
 from ..configuration.training.resuming import checkpoint_to_resume
+from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
 from ..evaluation.coco_table import ask_for_full_table
 from .detector_checkpoint import check_fit
@@ -162,12 +163,20 @@ def run_testing(
         )
         metrics = runner.test()
         if out is not None and is_first_process():
-            test_file = cfg.test_dataloader.dataset.get("ann_file")
-            for file in move_results(results, Path(out), test_file):
+            for file in move_results(results, Path(out), file_tested_on(cfg)):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
     return metrics
+
+
+def file_tested_on(cfg: Config) -> str | None:
+    """Return the annotation file of the one dataset that is tested on, in any wrapper.
+
+    Several are read as they are: their ids are the user's own already.
+    """
+    tested = [dataset for _, dataset in datasets_of(cfg, "test")]
+    return tested[0].get("ann_file") if len(tested) == 1 else None
 
 
 def _with_hooks(cfg: Config, *names: str) -> Config:

@@ -13,6 +13,7 @@ from ghostnet_runtime.picture_sources import open_source
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..configuration.data.clean_data import use_clean_data
 from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
 
@@ -23,12 +24,12 @@ def calibration_pictures(
     """Read pictures to calibrate with, (H, W, 3) uint8 BGR.
 
     Args:
-        cfg: The config, pointed at its data.
+        cfg: The config, pointed at its data; made to read the clean copy.
         count: At most so many.
         images: A folder in place of the config's training split.
 
     Raises:
-        DataError: A picture cannot be read.
+        DataError: The data cannot be used, or a picture cannot be read.
         OptionError: There is no picture.
     """
     if images is not None:
@@ -38,6 +39,7 @@ def calibration_pictures(
         raise OptionError(
             "The config has no training split to calibrate with; pass --images DIR."
         )
+    use_clean_data(cfg, ("train",))
     _, innermost = next(datasets_of(cfg, "train"))  # mosaics are of another dataset
     dataset_cfg = copy.deepcopy(dict(innermost))
     dataset_cfg.update(pipeline=[], test_mode=True)

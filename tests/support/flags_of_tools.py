@@ -27,7 +27,7 @@ FLAGS = {
     "test": {
         "config": None,
         "checkpoint": None,
-        "--data-root": None,
+        "--data-root": "+",
         "--cfg-options": "+",
         "--out": None,
         "--show-dir": None,
@@ -57,7 +57,7 @@ FLAGS = {
     "export": {
         "config": None,
         "checkpoint": None,
-        "--data-root": None,
+        "--data-root": "+",
         "--cfg-options": "+",
         "--name": None,
         "--size": 2,
@@ -79,7 +79,7 @@ FLAGS = {
     "quantize": {
         "config": None,
         "checkpoint": None,
-        "--data-root": None,
+        "--data-root": "+",
         "--cfg-options": "+",
         "--name": None,
         "--size": 2,
@@ -136,7 +136,7 @@ FLAGS = {
     "draw_grid": {
         "checkpoint": None,
         "--config": None,
-        "--data-root": None,
+        "--data-root": "+",
         "--split": None,
         "--num-images": None,
         "--score-threshold": None,

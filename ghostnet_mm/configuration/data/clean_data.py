@@ -22,10 +22,17 @@ from ...datasets.clean_copy.copying import (
 from ...datasets.layouts.coco import point_config_at, point_dataset_at
 from ...datasets.layouts.filters import tell_filters
 from ...datasets.layouts.folder import is_of_type
+from ...datasets.layouts.panoptic import is_panoptic
 from ...datasets.reading import ReadingOptions
+from ...datasets.repairs.refusals import refuse_useless_counts
 from ...datasets.wrappers import datasets_of
-from ...errors import DataError
+from ...errors import DataError, OptionError
 from ..console import tell
+
+_NOT_PANOPTIC = (
+    "--strict-data and --crowd-as-objects are for boxes, and a panoptic config reads "
+    "segment maps as they are; leave them out."
+)
 
 
 def use_data_roots(
@@ -50,6 +57,8 @@ def use_data_roots(
     """
     copy = point_config_at(cfg, roots, training, crowd_as_objects)
     if copy is None:
+        if strict or crowd_as_objects:
+            raise OptionError(_NOT_PANOPTIC)
         return
     cfg.data_reading = dict(
         roots=list(copy.roots),
@@ -60,11 +69,42 @@ def use_data_roots(
     _tell(copy, strict)
 
 
+def change_reading(
+    cfg: Config, training: bool, strict: bool, crowd_as_objects: bool
+) -> None:
+    """Read the data that a config names already in another way, in place.
+
+    Args:
+        cfg: The config.
+        training: Whether for training.
+        strict: Whether to refuse what needs repairs.
+        crowd_as_objects: Whether crowd regions are objects.
+
+    Raises:
+        DataError: The data cannot be used, or needs repairs and that is not wanted.
+        OptionError: The config is panoptic.
+    """
+    if is_panoptic(cfg):
+        raise OptionError(_NOT_PANOPTIC)
+    roots = (cfg.get("data_reading") or {}).get("roots")
+    if roots:
+        use_data_roots(cfg, roots, training, strict, crowd_as_objects)
+        return
+    cfg.data_reading = dict(strict=strict, crowd_as_objects=crowd_as_objects)
+    for split in ("train", "val", "test"):
+        for dataset in _coco_datasets(cfg, split):
+            _restore_origin(cfg, split, dataset)
+
+
 def use_clean_data(cfg: Config, splits: Collection[str]) -> None:
     """Make the datasets that a config names itself read clean copies, in place.
 
     Datasets that read one already stay as they are; one whose copy is gone gets it
     anew. What mmdet leaves out of training without a word is told.
+
+    Some are read as they are: those of annotations other than COCO's boxes, those with
+    segment maps beside the pictures, and several that are scored together, whose ids
+    clean copies would make the same.
 
     Args:
         cfg: The config after all options.
@@ -72,17 +112,29 @@ def use_clean_data(cfg: Config, splits: Collection[str]) -> None:
 
     Raises:
         DataError: Files are missing or cannot be used.
-        OptionError: A dataset's type is unknown.
+        OptionError: A dataset's type is unknown, or it is read as it is and options
+            for reading were given.
     """
-    reading = cfg.get("data_reading") or {}
     for split in splits:
-        for dataset in _coco_datasets(cfg, split):
+        for place, dataset in datasets_of(cfg, split):
+            reading = cfg.get("data_reading") or {}
+            if not _is_to_clean(cfg, split, dataset):
+                if reading.get("strict") or reading.get("crowd_as_objects"):
+                    raise OptionError(
+                        f"{place} is read as it is, so --strict-data and "
+                        f"--crowd-as-objects cannot be kept; leave them out, or point "
+                        f"the config at the data with --data-root."
+                    )
+                continue
             file = _path_in(dataset, dataset["ann_file"])
-            if reading.get("roots") and not os.path.exists(file):
-                use_data_roots(cfg, **reading)
-                break
+            if not os.path.exists(file):
+                if reading.get("roots"):
+                    use_data_roots(cfg, **reading)
+                    break
+                _restore_origin(cfg, split, dataset)
+                file = _path_in(dataset, dataset["ann_file"])
             if os.path.isfile(file) and copy_behind(file) is None:
-                _replace(cfg, split, dataset, file, bool(reading.get("strict")))
+                _replace(cfg, split, dataset, file)
     findings = new_findings()
     for dataset in _coco_datasets(cfg, "train") if "train" in splits else ():
         summary = split_behind(_path_in(dataset, dataset["ann_file"]))
@@ -100,6 +152,7 @@ def data_report(cfg: Config, splits: Sequence[str]) -> dict[str, Any]:
         splits: Which of ``train``, ``val``, ``test`` the run uses.
     """
     report: dict[str, Any] = {"roots": (cfg.get("data_reading") or {}).get("roots")}
+    told: set[str] = set()  # One copy may hold several splits.
     for split in splits:
         for dataset in _coco_datasets(cfg, split):
             file = _path_in(dataset, dataset["ann_file"])
@@ -107,7 +160,9 @@ def data_report(cfg: Config, splits: Sequence[str]) -> dict[str, Any]:
             if copy is None or summary is None:
                 continue
             report["classes"] = list(copy.classes)
-            report["findings"] = copy.findings
+            if os.path.dirname(file) not in told:
+                told.add(os.path.dirname(file))
+                report["findings"] = [*report.get("findings", ()), *copy.findings]
             report.setdefault("splits", {})[split] = {
                 "sources": list(summary.sources),
                 "clean_copy": summary.file,
@@ -126,13 +181,20 @@ def _coco_datasets(cfg: Config, split: str) -> Iterator[dict[str, Any]]:
             yield dataset
 
 
+def _is_to_clean(cfg: Config, split: str, dataset: dict[str, Any]) -> bool:
+    if not (is_of_type(dataset, "CocoDataset") and dataset.get("ann_file")):
+        return False
+    prefix = dataset.get("data_prefix")
+    if isinstance(prefix, Mapping) and prefix.get("seg"):
+        return False
+    return split == "train" or len(list(datasets_of(cfg, split))) == 1
+
+
 def _path_in(dataset: Mapping[str, Any], path: str) -> str:
     return os.path.abspath(os.path.join(dataset.get("data_root") or "", path))
 
 
-def _replace(
-    cfg: Config, split: str, dataset: dict[str, Any], file: str, strict: bool
-) -> None:
+def _replace(cfg: Config, split: str, dataset: dict[str, Any], file: str) -> None:
     """Make a dataset read the clean copy of its file, and its evaluators too."""
     prefix = dataset.get("data_prefix") or {}
     prefix = prefix if isinstance(prefix, str) else prefix.get("img") or ""
@@ -142,23 +204,50 @@ def _replace(
     chosen = (dataset.get("metainfo") or {}).get("classes")
     chosen = (chosen,) if isinstance(chosen, str) else chosen
     classes = tuple(chosen or CocoDataset.METAINFO["classes"])
-    copy = clean_copy_of_file(
-        file, folder, classes, chosen is not None, ReadingOptions(split == "train")
-    )
+    reading = cfg.get("data_reading") or {}
+    options = ReadingOptions(split == "train", bool(reading.get("crowd_as_objects")))
+    copy = clean_copy_of_file(file, folder, classes, chosen is not None, options)
     (summary,) = copy.summary.splits.values()
+    if split != "test" and len(list(datasets_of(cfg, split))) == 1:
+        refuse_useless_counts(summary.pictures, summary.objects, summary.crowds, file)
     metainfo = dataset.get("metainfo")
     point_dataset_at(dataset, summary, classes)
     if metainfo is not None:
         dataset["metainfo"] = metainfo
+    _point_evaluators(cfg, split, file, summary.file)
+    origin = dict(clean_copy=summary.file, ann_file=file, picture_folder=folder)
+    known = cfg.get("data_origins") or []
+    if origin not in known:
+        cfg.data_origins = [*known, origin]
+    _tell(copy, bool(reading.get("strict")))
+
+
+def _restore_origin(cfg: Config, split: str, dataset: dict[str, Any]) -> None:
+    """Make a dataset that reads a clean copy read the user's own file again."""
+    file = _path_in(dataset, dataset["ann_file"])
+    for origin in cfg.get("data_origins") or []:
+        if origin["clean_copy"] == file:
+            dataset["ann_file"] = origin["ann_file"]
+            dataset["data_prefix"] = dict(img=origin["picture_folder"])
+            _point_evaluators(cfg, split, file, origin["ann_file"])
+
+
+def _point_evaluators(cfg: Config, split: str, old: str, new: str) -> None:
     evaluators = cfg.get(f"{split}_evaluator") or []
     metrics: list[Any] = (
         [evaluators] if isinstance(evaluators, Mapping) else list(evaluators)
     )
     for metric in metrics:
         stated = metric.get("ann_file")
-        if stated and os.path.abspath(stated) == file:
-            metric["ann_file"] = summary.file
-    _tell(copy, strict)
+        if stated and _is_same_file(stated, old):
+            metric["ann_file"] = new
+
+
+def _is_same_file(first: str, second: str) -> bool:
+    try:
+        return os.path.samefile(first, second)
+    except OSError:  # One of them is gone.
+        return os.path.abspath(first) == os.path.abspath(second)
 
 
 def _tell(copy: CleanCopy, strict: bool) -> None:

@@ -11,11 +11,11 @@ from ...errors import DataError, OptionError
 from ..model.task_scopes import CLASSIFICATION, OPTIONAL_SCOPES, scope_of
 from ..options import Options
 from .class_folders import SPLITS, take_classes_from_folders
-from .clean_data import use_data_roots
+from .clean_data import change_reading, use_data_roots
 
 
 def point_at_data_root(cfg: Config, options: Options, training: bool = True) -> None:
-    """Make a config read its data from the folders of ``--data-root``, in place.
+    """Make a config read its data as the options say, in place.
 
     A detector's folders are in any layout that is known, and everything follows from
     their files. For segmentation and classification the layout below the folder stays
@@ -24,7 +24,7 @@ def point_at_data_root(cfg: Config, options: Options, training: bool = True) -> 
 
     Args:
         cfg: The config to change.
-        options: With ``data_root``, and how its data is read.
+        options: With any ``data_root``, and how data is read.
         training: Whether the training split is needed.
 
     Raises:
@@ -32,16 +32,21 @@ def point_at_data_root(cfg: Config, options: Options, training: bool = True) -> 
         OptionError: The config's datasets or model cannot be used with the folder.
     """
     roots = options.data_root
-    if roots is None:
-        return
     if scope_of(cfg) not in OPTIONAL_SCOPES:
-        use_data_roots(
-            cfg,
-            roots,
-            training,
-            strict=options.strict_data,
-            crowd_as_objects=options.crowd_as_objects,
+        asked = dict(
+            strict=options.strict_data, crowd_as_objects=options.crowd_as_objects
         )
+        if roots is not None:
+            use_data_roots(cfg, roots, training, **asked)
+        elif any(asked.values()):
+            change_reading(cfg, training, **asked)
+        return
+    if options.strict_data or options.crowd_as_objects:
+        raise OptionError(
+            "--strict-data and --crowd-as-objects are for the boxes of detectors; "
+            "leave them out for a segmentor or classifier."
+        )
+    if roots is None:
         return
     listed = [roots] if isinstance(roots, str) else list(roots)
     if len(listed) > 1:

@@ -67,20 +67,35 @@ def refuse_useless(split: Split, place: str) -> None:
     Raises:
         DataError: It has no objects, or crowd regions only.
     """
-    objects = split.objects
-    if not split.pictures:
+    crowds = int(np.sum(split.objects.crowds))
+    refuse_useless_counts(len(split.pictures), len(split.objects), crowds, place)
+
+
+def refuse_useless_counts(pictures: int, objects: int, crowds: int, place: str) -> None:
+    """Refuse a split by what it holds; see `refuse_useless`.
+
+    Args:
+        pictures: How many.
+        objects: How many, crowds included.
+        crowds: How many are crowd regions.
+        place: What messages call the split.
+
+    Raises:
+        DataError: It has no objects, or crowd regions only.
+    """
+    if not pictures:
         raise DataError(
             f"{printable(place)} has no pictures; check the folder that it names."
         )
-    if not len(objects):
+    if not objects:
         raise DataError(
-            f"{printable(place)} has no object in its {len(split.pictures)} pictures, "
+            f"{printable(place)} has no object in its {pictures} pictures, "
             f"so there is nothing to learn or to score; check its annotations."
         )
-    if np.all(objects.crowds):
+    if crowds == objects:
         raise DataError(
             f"{printable(place)} has nothing but crowd regions: all of its "
-            f"{len(objects)} objects are marked iscrowd, ignored or difficult, and "
+            f"{objects} objects are marked iscrowd, ignored or difficult, and "
             f"these are neither learnt nor scored; pass --crowd-as-objects to read "
             f"them as objects."
         )

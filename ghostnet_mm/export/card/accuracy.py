@@ -15,6 +15,7 @@ from ghostnet_runtime.picture_reading import read_picture
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
+from ...configuration.data.clean_data import use_clean_data
 from ...errors import DataError, OptionError
 from ...evaluation.without_prints import without_messages, without_prints
 
@@ -52,12 +53,14 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
     """Read which pictures and labels a config validates with.
 
     Args:
-        cfg: The config, pointed at its data.
+        cfg: The config, pointed at its data; made to read the clean copy.
         limit: Only the first so many pictures.
 
     Raises:
+        DataError: The data cannot be used.
         OptionError: The config has no validation split judged by COCO's metric.
     """
+    use_clean_data(cfg, ("val",))
     loader, evaluator = cfg.get("val_dataloader"), cfg.get("val_evaluator")
     metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
     coco = [m for m in metrics if m and str(m["type"]).endswith("CocoMetric")]

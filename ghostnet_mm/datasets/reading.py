@@ -229,7 +229,7 @@ def _refuse_unlabelled(
             continue
         refuse_useless(split, _place(split, name))
     _refuse_strange_classes(data)
-    needed = TRAINING if options.training else ("val", "test")
+    needed: Sequence[str] = TRAINING if options.training else ("val", "test")
     needed = SPLITS if options.every_split else needed
     if UNSPLIT not in data.splits and not set(needed) & set(data.splits):
         raise DataError(

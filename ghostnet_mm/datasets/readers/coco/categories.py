@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ....errors import DataError
-from ...annotations.data_set import ClassEntry
+from ...annotations.data_set import ClassEntry, SourceId
 from ...annotations.findings import Findings, printable
 from ..numbers import without_fraction
 
@@ -46,8 +46,10 @@ class Categories:
             entry = {"name": entry}
         if not isinstance(entry, dict):
             return
-        source_id = without_fraction(entry.get("id"))
-        source_id = source_id if _is_id(source_id) else None
+        listed_id = without_fraction(entry.get("id"))
+        source_id: SourceId = None
+        if isinstance(listed_id, int | str) and _is_id(listed_id):
+            source_id = listed_id
         name = entry.get("name")
         if isinstance(name, int | float) and not isinstance(name, bool):
             name = str(name)

@@ -93,7 +93,7 @@ def test_vis_adds_a_backend_once(tiny, monkeypatch):
     kinds = [backend.type for backend in cfg.visualizer.vis_backends]
     assert kinds == ["LocalVisBackend", "TensorboardVisBackend"]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"wandb.*pip install -e '.\[wandb\]'"):
+    with pytest.raises(OptionError, match="wandb: pip install wandb"):
         load_config(tiny, Options(vis="wandb"))
 
 

@@ -23,7 +23,7 @@ WORKDIR /opt/ghostnet_mm
 COPY requirements.txt ./
 COPY tools/install_requirements.py tools/
 ENV UV_TORCH_BACKEND=cu130 UV_LINK_MODE=copy
-RUN python tools/install_requirements.py requirements.txt && rm -rf /root/.cache
+RUN python tools/install_requirements.py requirements.txt && rm -rf ~/.cache
 
 COPY . .
 RUN pip install --no-deps --no-build-isolation ./runtime .

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from ghostnet_runtime.description import Description
 from ...configuration.console import tell
 from ...engine.inference.detection import TrainedDetector
 from ...errors import DataError
-from ...measuring.machine import describe_machine
+from ...measuring.machine import describe_machine, library_versions
 from ...reporting.pages import Section
 from ..concat_free_choice import ConcatFreeChoice
 from ..exported_detector import ExportedDetector
@@ -149,7 +148,7 @@ def measured_card(
             machine=describe_machine(),
             threads=request.threads or "each runtime's own choice",
             python=platform.python_version(),
-            **dict(_installed_versions()),
+            **library_versions(LIBRARIES),
         ),
         pictures=len(request.pictures),
         scored_pictures=len(labelled) if labelled is not None else 0,
@@ -293,11 +292,3 @@ def find_divergence(
             return model.run({fed.name: image}, names)
 
     return first_divergence(graph, example, run)
-
-
-def _installed_versions() -> Iterator[tuple[str, str]]:
-    for name in LIBRARIES:
-        try:
-            yield name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue

@@ -24,12 +24,27 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG")
     parser.add_argument(
-        "--size", type=int, nargs=2, default=(320, 320), metavar=("HEIGHT", "WIDTH")
+        "config", metavar="CONFIG", help="a name from ghostnet configs, or your file"
     )
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[2])
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32"])
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(320, 320),
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the images, in pixels (320 320)",
+    )
+    parser.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[2], help="images of a step (2)"
+    )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS,
+        default=["fp32"],
+        help="what is timed (fp32)",
+    )
     parser.add_argument("--steps", type=int, default=12, help="of each (12)")
     return parser.parse_args(argv)
 

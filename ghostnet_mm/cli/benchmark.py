@@ -2,6 +2,8 @@
 
 import argparse
 
+from .detector_options import add_size
+
 DESCRIPTION = """\
 Time any mix of detectors in turns, one call of each per round: configs (with random
 weights), checkpoints of ghostnet train, and exported files in their own runtimes.
@@ -40,13 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, help="of every runtime (default: PyTorch's number)"
     )
     parser.add_argument("--batch", type=int, default=1, help="images per call (1)")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="input of the network in pixels (default: each one's test size)",
-    )
+    add_size(parser, "input of the network in pixels (default: each one's test size)")
     parser.add_argument(
         "--rounds", type=int, default=50, help="timed calls of each candidate (50)"
     )

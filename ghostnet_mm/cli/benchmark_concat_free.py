@@ -19,13 +19,22 @@ RUNTIMES = ("torch", "onnxruntime", "openvino")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("--family", choices=FAMILIES, default=FAMILIES[0])
+    parser.add_argument(
+        "--family",
+        choices=FAMILIES,
+        default=FAMILIES[0],
+        help="the backbone (%(default)s)",
+    )
     parser.add_argument("--width", type=float, default=1.0, help="widen_factor (1.0)")
     parser.add_argument("--size", type=int, default=320, help="image side (320)")
-    parser.add_argument("--threads", type=int, default=2, help="(2)")
+    parser.add_argument("--threads", type=int, default=2, help="of every runtime (2)")
     parser.add_argument("--rounds", type=int, default=50, help="timed rounds (50)")
     parser.add_argument(
-        "--runtimes", nargs="+", choices=RUNTIMES, default=RUNTIMES, help="(all)"
+        "--runtimes",
+        nargs="+",
+        choices=RUNTIMES,
+        default=RUNTIMES,
+        help="where to time (all)",
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from .detector_options import add_size
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -55,14 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=30,
         help="timed forward passes of each candidate, alternating; 0: none (30)",
     )
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="image size for the costs, in pixels (default: the recipe's test size)",
+    add_size(
+        parser,
+        "image size for the costs, in pixels (default: the recipe's test size)",
     )
-    parser.add_argument("--out-dir", required=True, metavar="DIR")
+    parser.add_argument(
+        "--out-dir",
+        required=True,
+        metavar="DIR",
+        help="for the runs, the table and the plot",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 
+from .detector_options import add_cfg_options, add_config, add_size
+
 DESCRIPTION = """\
 Count what one image costs in the detector of CONFIG: parameters, multiply-accumulates
 of convolutions and matrix products, and the output elements of convolutions and linear
@@ -16,19 +18,9 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "config", metavar="CONFIG", help="a name from ghostnet configs, or your file"
-    )
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="image size in pixels (default: the config's test size, padded)",
-    )
-    parser.add_argument(
-        "--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE"
-    )
+    add_config(parser)
+    add_size(parser, "image size in pixels (default: the config's test size, padded)")
+    add_cfg_options(parser, "model.backbone.widen_factor=0.5")
 
 
 def run(arguments: argparse.Namespace) -> None:

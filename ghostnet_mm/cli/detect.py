@@ -2,6 +2,8 @@
 
 import argparse
 
+from .detector_options import add_input_options
+
 DESCRIPTION = """\
 Run a trained detector on INPUT: an image, a folder of images, a video file, or the
 index of a camera. Writes annotated pictures (or a video) and detections.json to the
@@ -27,23 +29,11 @@ and several frames in a row {"frame": 20, "frames": 3, "error": "..."}."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("input", metavar="INPUT", help="image, folder, video or index")
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        metavar="FILE",
-        help="weights written by ghostnet train",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="default: the config that the checkpoint carries",
-    )
-    parser.add_argument(
-        "--out",
-        default="detections",
-        metavar="DIR",
-        help="output folder (default: detections)",
+    add_input_options(
+        parser,
+        inputs="image, folder, video or index",
+        out="detections",
+        cfg_options="model.test_cfg.nms.iou_threshold=0.5",
     )
     parser.add_argument(
         "--score-threshold",
@@ -59,16 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--panoptic-png",
         action="store_true",
         help="also write each panoptic map as PNG: id = red + 256 green + 65536 blue",
-    )
-    parser.add_argument(
-        "--device", help="such as cpu or cuda:0 (default: the first GPU, or the CPU)"
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        metavar="KEY=VALUE",
-        help="change settings of the config, such as model.test_cfg.nms.iou_threshold",
     )
 
 

@@ -6,6 +6,73 @@ Imported before the arguments are parsed: from the standard library alone.
 import argparse
 
 
+def add_input_options(
+    parser: argparse.ArgumentParser, *, inputs: str, out: str, cfg_options: str
+) -> None:
+    """Add INPUT, --checkpoint, --config, --out, --device and --cfg-options.
+
+    Args:
+        parser: Of a tool that runs a trained model on pictures.
+        inputs: What INPUT may be.
+        out: The default folder of --out.
+        cfg_options: A setting as an example for --cfg-options.
+    """
+    parser.add_argument("input", metavar="INPUT", help=inputs)
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help="weights written by ghostnet train",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="default: the config that the checkpoint carries",
+    )
+    parser.add_argument(
+        "--out", default=out, metavar="DIR", help="output folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device", help="such as cpu or cuda:0 (default: the first GPU, or the CPU)"
+    )
+    add_cfg_options(parser, cfg_options)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add CONFIG: of a command that any config will do for."""
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a name from ghostnet configs, or your file"
+    )
+
+
+def add_size(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add --size HEIGHT WIDTH, with ``text`` for its help."""
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=text
+    )
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add --cfg-options, with a setting for its help."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help=f"change settings of the config, such as {example}",
+    )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add --launcher."""
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="what started the processes (default: none, a single one)",
+    )
+
+
 def add_detector_options(
     parser: argparse.ArgumentParser,
     *,
@@ -23,7 +90,7 @@ def add_detector_options(
     """
     parser.add_argument("config", metavar="CONFIG", help=config)
     parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="weights written by tools/train.py"
+        "checkpoint", metavar="CHECKPOINT", help="weights written by ghostnet train"
     )
     parser.add_argument(
         "--data-root",
@@ -33,13 +100,7 @@ def add_detector_options(
         help=f"{data_root}; several are joined as in training; takes all that follows "
         "up to the next option, so write CONFIG and CHECKPOINT before it",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        metavar="KEY=VALUE",
-        help=f"change settings of the config, such as {cfg_options}",
-    )
+    add_cfg_options(parser, cfg_options)
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -59,13 +120,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 def add_deployment_options(parser: argparse.ArgumentParser) -> None:
     """Add --name, --size, --limit, --latency-rounds and --threads."""
     parser.add_argument("--name", help="of the files (default: the config's)")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="of the network's input, in pixels (default: the config's)",
-    )
+    add_size(parser, "of the network's input, in pixels (default: the config's)")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="score the first N pictures only"
     )

@@ -2,6 +2,8 @@
 
 import argparse
 
+from .detector_options import add_cfg_options, add_config, add_size
+
 DESCRIPTION = """\
 Examine the detector of CONFIG on this CPU, from picture to boxes: milliseconds, MACs
 and memory traffic of each part and each kind of operator, in eager PyTorch and in ONNX
@@ -20,22 +22,14 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "config", metavar="CONFIG", help="a name from ghostnet configs, or your file"
-    )
+    add_config(parser)
     parser.add_argument(
         "checkpoint",
         nargs="?",
         metavar="CHECKPOINT",
         help="its weights (default: random ones)",
     )
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="input of the network in pixels (default: the config's test size)",
-    )
+    add_size(parser, "input of the network in pixels (default: the config's test size)")
     parser.add_argument(
         "--threads", type=int, help="of every runtime (default: PyTorch's number)"
     )
@@ -51,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="also write all numbers")
     parser.add_argument("--html", metavar="FILE", help="also write a page")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE"
-    )
+    add_cfg_options(parser, "model.test_cfg.nms_pre=300")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -82,10 +82,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the same: those measured faster here, or all (none)",
     )
     parser.add_argument(
-        "--box-tolerance", type=float, default=0.1, metavar="PX", help="(0.1 px)"
+        "--box-tolerance",
+        type=float,
+        default=0.1,
+        metavar="PX",
+        help="how far boxes may differ from PyTorch's, in pixels (0.1)",
     )
     parser.add_argument(
-        "--score-tolerance", type=float, default=1e-3, metavar="S", help="(0.001)"
+        "--score-tolerance",
+        type=float,
+        default=1e-3,
+        metavar="S",
+        help="how far scores may differ from PyTorch's (0.001)",
     )
 
 

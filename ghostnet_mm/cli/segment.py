@@ -2,6 +2,8 @@
 
 import argparse
 
+from .detector_options import add_input_options
+
 DESCRIPTION = """\
 Run a trained segmentor on INPUT: an image or a folder of images. For each picture
 street.jpg the output folder gets street.jpg.png, tinted by class with a legend, and
@@ -16,33 +18,11 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("input", metavar="INPUT", help="image or folder")
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        metavar="FILE",
-        help="weights written by ghostnet train",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="default: the config that the checkpoint carries",
-    )
-    parser.add_argument(
-        "--out",
-        default="segmented",
-        metavar="DIR",
-        help="output folder (default: segmented)",
-    )
-    parser.add_argument(
-        "--device", help="such as cpu or cuda:0 (default: the first GPU, or the CPU)"
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        metavar="KEY=VALUE",
-        help="change settings of the config, such as model.test_cfg.mode=slide",
+    add_input_options(
+        parser,
+        inputs="image or folder",
+        out="segmented",
+        cfg_options="model.test_cfg.mode=slide",
     )
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .detector_options import add_data_options, add_detector_options
+from .detector_options import add_data_options, add_detector_options, add_launcher
 
 DESCRIPTION = """\
 Evaluate CHECKPOINT on the test split of CONFIG and print its scores, COCO AP for each
@@ -46,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the log goes; default: ./work_dirs/<name of the config>/test",
     )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="what started the processes (default: none, a single one)",
-    )
+    add_launcher(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .detector_options import add_data_options
+from .detector_options import add_data_options, add_launcher
 
 DESCRIPTION = """\
 Train the model of CONFIG, validate it as the config says, and print the table of
@@ -83,12 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'model.backbone.out_indices="(1,2,3)"; a key that hits nothing is an error, a '
         "new argument of a part such as model.backbone.with_cp=True is not",
     )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="what started the processes (default: none, a single one)",
-    )
+    add_launcher(parser)
     parser.add_argument(
         "--vis",
         choices=["tensorboard", "wandb"],

@@ -189,3 +189,10 @@ def test_bash_completes_commands_options_configs_and_files(tmp_path):
     assert "--data-root" in complete(["ghostnet", "train", "--da"], tmp_path)
     found = complete(["ghostnet", "train", "gfl_"], tmp_path)
     assert {"gfl_ghostnet-nano_coco", "gfl_mine.py"} <= set(found)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_option_says_what_it_is_for(command):
+    options = command.parser(f"ghostnet {command.name}")._actions
+    silent = [option.dest for option in options if len(option.help or "") < 4]
+    assert not silent

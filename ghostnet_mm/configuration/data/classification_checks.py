@@ -11,10 +11,14 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...datasets.wrappers import datasets_of
 from ...errors import DataError
 from .class_folders import class_folder, subfolders
-from .stated_classes import check_class_count, dataset_class, missing, stated_classes
+from .stated_classes import (
+    check_class_count,
+    datasets_derived_from,
+    missing,
+    stated_classes,
+)
 
 
 def check_classification_data(cfg: Config, splits: Sequence[str]) -> None:
@@ -29,11 +33,8 @@ def check_classification_data(cfg: Config, splits: Sequence[str]) -> None:
         OptionError: The number of classes differs from the model's, or a dataset's type
             is unknown.
     """
-    for split in splits:
-        for place, dataset in datasets_of(cfg, split):
-            kind = dataset_class(dataset, place)
-            if any(base.__name__ == "CustomDataset" for base in kind.__mro__):
-                _check_class_folders(cfg.model, dataset, kind, place)
+    for place, dataset, kind in datasets_derived_from("CustomDataset", cfg, splits):
+        _check_class_folders(cfg.model, dataset, kind, place)
 
 
 def _check_class_folders(

@@ -13,9 +13,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...datasets.wrappers import datasets_of
 from ...errors import DataError
-from .stated_classes import check_class_count, dataset_class, missing, stated_classes
+from .stated_classes import (
+    check_class_count,
+    datasets_derived_from,
+    missing,
+    stated_classes,
+)
 
 
 def check_segmentation_data(cfg: Config, splits: Sequence[str]) -> None:
@@ -30,12 +34,9 @@ def check_segmentation_data(cfg: Config, splits: Sequence[str]) -> None:
         OptionError: The number of classes differs from the model's, or a dataset's type
             is unknown.
     """
-    for split in splits:
-        for place, dataset in datasets_of(cfg, split):
-            kind = dataset_class(dataset, place)
-            if any(base.__name__ == "BaseSegDataset" for base in kind.__mro__):
-                _check_label_maps(dataset, kind, place)
-                check_class_count(cfg.model, stated_classes(dataset, kind), place)
+    for place, dataset, kind in datasets_derived_from("BaseSegDataset", cfg, splits):
+        _check_label_maps(dataset, kind, place)
+        check_class_count(cfg.model, stated_classes(dataset, kind), place)
 
 
 def _check_label_maps(dataset: Mapping[str, Any], kind: type, place: str) -> None:

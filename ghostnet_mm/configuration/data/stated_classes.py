@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from ...datasets.wrappers import datasets_of
 from ...errors import DataError, OptionError
 
 HEADS = ("decode_head", "auxiliary_head", "head")
 NAMES_SHOWN = 5
+
+
+def datasets_derived_from(
+    base: str, cfg: Config, splits: Sequence[str]
+) -> Iterator[tuple[str, Mapping[str, Any], type]]:
+    """Yield the datasets of a config that derive from a class.
+
+    Args:
+        base: The name of the class, which need not be installed.
+        cfg: The config.
+        splits: Which of ``train``, ``val``, ``test`` are looked at.
+
+    Yields:
+        The dataset's place, its config, and its class.
+
+    Raises:
+        OptionError: A dataset's type is unknown.
+    """
+    for split in splits:
+        for place, dataset in datasets_of(cfg, split):
+            kind = dataset_class(dataset, place)
+            if any(parent.__name__ == base for parent in kind.__mro__):
+                yield place, dataset, kind
 
 
 def dataset_class(dataset: Mapping[str, Any], place: str) -> type:

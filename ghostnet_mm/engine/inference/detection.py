@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from mmdet.apis import inference_detector
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from ...configuration import Options, apply_options
+from ...configuration import Options
 from ...configuration.model.task_scopes import OPTIONAL_SCOPES, scope_of
 from ...errors import OptionError
 from ...evaluation.panoptic_map import coco_png
@@ -90,9 +89,7 @@ def load_detector(
             f"segmentation and tools/test.py for a classifier."
         )
     names = class_names(class_descriptions(stored))
-    apply_options(cfg, options or Options(), training=training)
-    model = MODELS.build(copy.deepcopy(cfg.model))
-    stored.load_into(model, device)
+    model = stored.build(MODELS.build, options, device, training=training)
     model.cfg = cfg
     return TrainedDetector(model, names, picture_pipeline(cfg))
 

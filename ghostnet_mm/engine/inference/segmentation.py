@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from mmcv.transforms import Compose
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, TRANSFORMS
 
-from ...configuration import Options, apply_options
+from ...configuration import Options
 from ...configuration.console import tell
 from ...configuration.model.task_scopes import SEGMENTATION, scope_of
 from ...errors import OptionError
@@ -88,9 +87,7 @@ def load_segmentor(
             f"The config of {checkpoint} is not for mmseg; use tools/detect.py for a "
             f"detector."
         )
-    apply_options(cfg, options or Options(), training=False)
-    model = revert_sync_batchnorm(MODELS.build(copy.deepcopy(cfg.model)))
-    stored.load_into(model, device)
+    model = stored.build(_build_for_one_process, options, device)
     descriptions = class_descriptions(stored)
     names = class_names(descriptions)
     steps = [
@@ -100,6 +97,10 @@ def load_segmentor(
         if not str(step["type"]).endswith("LoadImageFromFile")
     ]
     return Segmentor(model, names, _palette(names, descriptions), Compose(steps))
+
+
+def _build_for_one_process(model: Any) -> BaseSegmentor:
+    return revert_sync_batchnorm(MODELS.build(model))
 
 
 def segment_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 from torch import Tensor, nn
 
+from ...configuration import Options, apply_options
 from ...configuration.files.reading import read_config
 from ...configuration.files.text import config_from_text
 from ...configuration.model.task_scopes import scope_of
@@ -38,6 +39,31 @@ class StoredModel:
     weights: Mapping[str, Tensor]
     meta: Mapping[str, Any]
     cfg: Config
+
+    def build(
+        self,
+        build: Callable[[Any], nn.Module],
+        options: Options | None = None,
+        device: str | None = None,
+        *,
+        training: bool = False,
+    ) -> nn.Module:
+        """Change the config and build its model with the weights, in eval mode.
+
+        Args:
+            build: Makes a model of its config, which it may change.
+            options: Changes to ``cfg``.
+            device: See `load_into`.
+            training: Whether ``options.data_root`` is needed for the training split
+                too.
+
+        Raises:
+            UserError: The options, the weights or the device are impossible.
+        """
+        apply_options(self.cfg, options or Options(), training=training)
+        model = build(copy.deepcopy(self.cfg.model))
+        self.load_into(model, device)
+        return model
 
     def load_into(self, model: nn.Module, device: str | None = None) -> None:
         """Give ``model`` the weights and put it on a device, in eval mode.

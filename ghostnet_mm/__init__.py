@@ -5,6 +5,8 @@ registers the backbones, hooks and the rest in mmdet's registries.
 """
 
 import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .version import __version__
 
@@ -57,4 +59,25 @@ from .openmmlab_compat.dense_head_predictions import repair_dense_head_predictio
 repair_dense_head_predictions()
 install_shipped_bases()
 
-__all__ = ["__version__", "backbones", "dense_heads", "engine", "necks"]
+if TYPE_CHECKING:
+    from .api import Detector, StopTraining
+
+__all__ = [
+    "Detector",
+    "StopTraining",
+    "__version__",
+    "backbones",
+    "dense_heads",
+    "engine",
+    "necks",
+]
+
+# Loaded when asked for: it brings training, export and what they need.
+LATER = ("Detector", "StopTraining")
+
+
+def __getattr__(name: str) -> object:
+    if name in LATER:
+        value: object = getattr(import_module(".api", __name__), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -101,4 +101,4 @@ def end_to_end_run(
             f"{candidate.path}; use --scope network for it."
         )
     detector = Detector(candidate.path, threads=threads)
-    return lambda pictures: detector(pictures[0])
+    return lambda pictures: detector.detect(pictures[0])

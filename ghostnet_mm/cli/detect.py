@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-frames", type=int, metavar="N", help="stop after N pictures or frames"
     )
     parser.add_argument(
+        "--show",
+        action="store_true",
+        help="also show a camera or a video in a window; q ends",
+    )
+    parser.add_argument(
         "--panoptic-png",
         action="store_true",
         help="also write each panoptic map as PNG: id = red + 256 green + 65536 blue",
@@ -84,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out,
         arguments.score_threshold,
         arguments.max_frames,
+        arguments.show,
         keep=write_panoptic_png if arguments.panoptic_png else None,
     )
     return 1 if results.missing else 0

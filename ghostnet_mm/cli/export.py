@@ -1,11 +1,6 @@
 """``ghostnet export``: export a trained detector for phones and CPUs, with proof."""
 
 import argparse
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
 
 from .detector_options import (
     add_deployment_options,
@@ -112,20 +107,12 @@ def check_arguments(
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    from itertools import islice
     from pathlib import Path
-
-    from ghostnet_runtime.picture_sources import open_source
 
     from ghostnet_mm.configuration import Options
     from ghostnet_mm.engine.inference.detection import load_detector
-    from ghostnet_mm.errors import ExportError
-    from ghostnet_mm.export.card.accuracy import labelled_pictures
     from ghostnet_mm.export.card.card_page import formats_table
-    from ghostnet_mm.export.card.deploy_card import Tolerances
-    from ghostnet_mm.export.card.export_request import ExportRequest
-    from ghostnet_mm.export.exporting import CARD_PAGE, export_detector
-    from ghostnet_mm.export.formats.base import ExportOptions
+    from ghostnet_mm.export.trained_export import export_trained
     from ghostnet_mm.shipped_configs import config_name
 
     detector = load_detector(
@@ -134,39 +121,26 @@ def run(arguments: argparse.Namespace) -> None:
         Options.from_arguments(arguments),
         device="cpu",
     )
-    labelled = None
-    pictures: Iterable[np.ndarray] = []  # of one of the two options, at the least
-    if arguments.data_root is not None:
-        labelled = labelled_pictures(detector.model.cfg, arguments.limit)
-        pictures = labelled.read()
-    if arguments.images is not None:
-        pictures = (picture.pixels for picture in open_source(arguments.images))
-    name = arguments.name or config_name(arguments.config)
-    out_dir = arguments.out or Path(arguments.checkpoint).parent / "deploy"
-    card = export_detector(
+    exported = export_trained(
         detector,
-        out_dir,
-        name,
-        ExportRequest(
-            formats=arguments.formats,
-            pictures=list(islice(pictures, arguments.num_images)),
-            labelled=None if arguments.no_map else labelled,
-            size=tuple(arguments.size) if arguments.size else None,
-            options=ExportOptions(
-                dynamic_batch=arguments.dynamic_batch,
-                dynamic_size=arguments.dynamic_size,
-                preprocess=arguments.preprocess,
-            ),
-            concat_free=arguments.concat_free,
-            rounds=arguments.latency_rounds,
-            threads=arguments.threads,
-            tolerances=Tolerances(arguments.box_tolerance, arguments.score_tolerance),
-        ),
+        arguments.out or Path(arguments.checkpoint).parent / "deploy",
+        arguments.name or config_name(arguments.config),
+        use_labels=arguments.data_root is not None,
+        formats=arguments.formats,
+        images=arguments.images,
+        num_images=arguments.num_images,
+        no_map=arguments.no_map,
+        limit=arguments.limit,
+        size=arguments.size,
+        dynamic_batch=arguments.dynamic_batch,
+        dynamic_size=arguments.dynamic_size,
+        preprocess=arguments.preprocess,
+        concat_free=arguments.concat_free,
+        latency_rounds=arguments.latency_rounds,
+        threads=arguments.threads,
+        box_tolerance=arguments.box_tolerance,
+        score_tolerance=arguments.score_tolerance,
     )
-    print(f"\n{formats_table(card).markdown()}\n")
-    print(f"written to {out_dir}; the whole card: {Path(out_dir) / CARD_PAGE}")
-    if card.failures:
-        raise ExportError(
-            f"{len(card.failures)} tolerances were not kept: "
-            f"{'; '.join(card.failures)}; see {CARD_PAGE}."
-        )
+    print(f"\n{formats_table(exported.card).markdown()}\n")
+    print(f"written to {exported.folder}; the whole card: {exported.card_page}")
+    exported.check()

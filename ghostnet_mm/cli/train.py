@@ -95,6 +95,12 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what changes how the model is trained; see docs/training.md."""
     group = parser.add_argument_group("training", "see docs/training.md")
     group.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="length of the run; warm-up, schedule and validations are scaled to it",
+    )
+    group.add_argument(
         "--ema",
         nargs="?",
         const=True,

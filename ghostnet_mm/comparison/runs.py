@@ -206,6 +206,6 @@ def _train(
     cfg = read_config(config_file)
     # From the newest whole checkpoint; the run starts anew where there is none.
     cfg.resume = goes_on
-    metrics = run_training(cfg)
+    metrics = run_training(cfg).last_scores
     numbers = {name: float(value) for name, value in metrics.items()}
     RunResult(label, seed, numbers, time.monotonic() - started).write_json(result_file)

@@ -72,6 +72,13 @@ def prepare_run(
         if missing is None:
             raise
         raise missing from error
+    return prepare_config(cfg, options, training=training)
+
+
+def prepare_config(
+    cfg: Config, options: Options | None = None, *, training: bool = True
+) -> PreparedRun:
+    """Do as `prepare_run` with a config that is read already, in place."""
     return PreparedRun(cfg, _apply(cfg, options or Options(), training))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from mmengine.config import DictAction
 
@@ -13,6 +14,28 @@ from ..errors import OptionError
 
 LATEST = "latest"
 """The value of ``Options.resume`` for a bare ``--resume``."""
+
+Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class TrainingFlags(TypedDict, total=False):
+    """Of `Options`, where they are described, those that are seldom given."""
+
+    amp: bool | str
+    auto_scale_lr: bool
+    ema: bool | float
+    accumulate: int
+    early_stop: bool | int
+    freeze: str
+    layer_decay: float
+    compile: bool
+    channels_last: bool
+    on_nan: str
+    deterministic: bool
+    strict_data: bool
+    crowd_as_objects: bool
+    launcher: str
+    vis: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +64,7 @@ class Options:
         freeze: What of a pretrained backbone stays as it is: ``none``, ``norms``,
             ``stem`` or ``backbone``.
         layer_decay: Factor between the learning rates of neighbouring backbone layers.
+        epochs: Length of the run; the whole schedule is scaled to it.
         early_stop: End the run when the main score stops rising: True, or the number
             of validations to wait.
         on_nan: What to do about a loss that is NaN or infinite: ``stop``, ``skip`` or
@@ -50,13 +74,13 @@ class Options:
     """
 
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
-    data_root: str | Sequence[str] | None = None
+    data_root: Folders | None = None
     strict_data: bool = False
     crowd_as_objects: bool = False
     backbone_weights: str | None = None
-    work_dir: str | None = None
+    work_dir: str | os.PathLike[str] | None = None
     amp: bool | str = False
-    resume: str | None = None
+    resume: str | os.PathLike[str] | None = None
     auto_scale_lr: bool = False
     launcher: str | None = None
     vis: str | None = None
@@ -66,10 +90,21 @@ class Options:
     channels_last: bool = False
     freeze: str | None = None
     layer_decay: float | None = None
+    epochs: int | None = None
     early_stop: bool | int = False
     on_nan: str | None = None
     seed: int | None = None
     deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("work_dir", "resume"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
+        if isinstance(self.data_root, os.PathLike):
+            object.__setattr__(self, "data_root", os.fspath(self.data_root))
+        elif self.data_root is not None and not isinstance(self.data_root, str):
+            roots = [os.fspath(root) for root in self.data_root]
+            object.__setattr__(self, "data_root", roots)
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Options:

@@ -27,9 +27,12 @@ from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
 from ..evaluation.coco_table import ask_for_full_table
 from .detector_checkpoint import check_fit
+from .hooks.result_table import ResultTable
 from .hooks.stop_on_signal import StopOnSignal, stop_signals
+from .hooks.training_record import TrainingRecord
 from .inference.published_classifier import read_tested_weights
 from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
+from .one_run import the_only_run
 from .own_instances import own_instances
 from .quiet_runner import QuietRunner
 from .result_files import (
@@ -38,12 +41,17 @@ from .result_files import (
     move_results,
     write_results_to,
 )
+from .run_files import finished_run, keep_best
+from .run_record import Callbacks, Evaluation, Run, StopTraining
 from .start_checks import check_weights, forget_pretrained
 
 CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
 
 
-def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float]:
+@the_only_run()
+def run_training(
+    cfg: Config, model: nn.Module | None = None, callbacks: Callbacks | None = None
+) -> Run:
     """Train and evaluate the model of a config.
 
     Nothing is written before every check has passed; if a mistake of the user shows
@@ -52,12 +60,14 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
     Args:
         cfg: The config, as `ghostnet_mm.configuration.prepare_run` returns it.
         model: Its model without memory, from there too; ``None`` to build it here.
+        callbacks: Functions that are told how it goes, see `Callbacks`.
 
     Returns:
-        The scores of the last validation; empty if there was none.
+        The checkpoints, scores and curves.
 
     Raises:
-        UserError: Data, options, weights or the work dir make the run impossible.
+        UserError: Data, options, weights or the work dir make the run impossible, or
+            another thread has one.
     """
     cfg = _with_hooks(cfg, *CONSOLE_HOOKS, "LoneNormValues", "NonFiniteLoss")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
@@ -74,6 +84,7 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
         # The checkpoint brings the backbone's weights; do not ask the network for any.
         forget_pretrained(cfg.model)
     _make_interruptible(cfg)
+    keep_best(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
     with (
         own_instances(),
@@ -87,11 +98,19 @@ def run_training(cfg: Config, model: nn.Module | None = None) -> dict[str, float
         _introduce(runner, cfg)
         _report_data(cfg, ("train", "val"))
         with stop_signals() as request:
-            runner.register_hook(StopOnSignal(request))
-            runner.train()
-    return _last_scores(runner)
+            states = StopOnSignal(request)
+            record = TrainingRecord(callbacks or Callbacks(), states)
+            runner.register_hook(states)
+            runner.register_hook(record)
+            try:
+                runner.train()
+            except StopTraining:
+                tell("stopped early, as a callback asked for; what was trained is kept")
+                runner.call_hook("after_run")
+        return finished_run(runner, record, _results(runner).metrics)
 
 
+@the_only_run()
 def run_testing(
     cfg: Config,
     checkpoint: str | os.PathLike[str],
@@ -99,7 +118,7 @@ def run_testing(
     show_dir: str | os.PathLike[str] | None = None,
     score_threshold: float = 0.3,
     model: nn.Module | None = None,
-) -> dict[str, float]:
+) -> Evaluation:
     """Evaluate a checkpoint on the test split of a config.
 
     Args:
@@ -113,10 +132,11 @@ def run_testing(
         model: The config's model without memory; ``None`` to build it here.
 
     Returns:
-        The scores by the names of mmdet, mmseg or mmpretrain.
+        The scores, COCO's for each class too.
 
     Raises:
-        UserError: Data, options or the checkpoint make the test impossible.
+        UserError: Data, options or the checkpoint make the test impossible, or another
+            thread has a run.
     """
     cfg = _with_hooks(cfg, *CONSOLE_HOOKS)
     if cfg.get("test_dataloader") is None or cfg.get("test_evaluator") is None:
@@ -162,12 +182,13 @@ def run_testing(
             f"{runner.log_dir}"
         )
         metrics = runner.test()
+        class_scores = dict(_results(runner).class_scores)
         if out is not None and is_first_process():
             for file in move_results(results, Path(out), file_tested_on(cfg)):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
-    return metrics
+    return Evaluation(metrics, class_scores)
 
 
 def file_tested_on(cfg: Config) -> str | None:
@@ -181,7 +202,7 @@ def file_tested_on(cfg: Config) -> str | None:
 
 def _with_hooks(cfg: Config, *names: str) -> Config:
     """Return a copy of a config that has these hooks, with its own settings of them."""
-    cfg = Config(cfg.to_dict(), filename=cfg.filename)
+    cfg = Config(cfg.to_dict(), cfg_text=cfg.text or None, filename=cfg.filename)
     enter_scope(cfg)
     hooks = list(cfg.get("custom_hooks") or [])
     present = {hook["type"] for hook in hooks}
@@ -236,8 +257,5 @@ def _report_data(cfg: Config, splits: Sequence[str]) -> None:
         write_text(Path(cfg.work_dir) / "data_report.json", text)
 
 
-def _last_scores(runner: Runner) -> dict[str, float]:
-    for hook in runner.hooks:
-        if type(hook).__name__ == "ResultTable":
-            return hook.metrics
-    return {}
+def _results(runner: Runner) -> ResultTable:
+    return next(hook for hook in runner.hooks if isinstance(hook, ResultTable))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ghostnet_runtime import Detections
+from ghostnet_runtime.seen_pictures import picture_of
 
 from .panoptic_drawing import draw_panoptic
 from .panoptic_map import find_segments
@@ -23,17 +24,40 @@ class PanopticMap:
     Attributes:
         ids: (H, W) int, mmdet's panoptic map, see `panoptic_map`.
         names: Of all classes, by label.
+        source: The picture: its path, or the number of a film's frame.
+        pixels: The picture, (H, W, 3) uint8 BGR, where it is not in a file.
     """
 
     ids: np.ndarray
     names: tuple[str, ...]
+    source: str | int | None = None
+    pixels: np.ndarray | None = None
+
+    def seen_in(
+        self, source: str | int | None, pixels: np.ndarray | None
+    ) -> PanopticMap:
+        """Return the same map with its picture; see Attributes."""
+        return replace(self, source=source, pixels=pixels)
 
     def above(self, score: float) -> PanopticMap:
         """Return the map as it is: segments have no score."""
         return self
 
-    def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
-        """Draw the segments on a copy of their picture, (H, W, 3) uint8 BGR."""
+    def plot(
+        self, picture: np.ndarray | None = None, with_scores: bool = True
+    ) -> np.ndarray:
+        """Draw the segments on a copy of their picture, (H, W, 3) uint8 BGR.
+
+        Args:
+            picture: By default the one that the map was found in.
+            with_scores: Has no effect: segments have no score.
+
+        Raises:
+            OptionError: It is not known which picture that is.
+            DataError: Its file can no longer be read.
+        """
+        if picture is None:
+            picture = picture_of(self.source, self.pixels)
         return draw_panoptic(picture, self.ids, self.names)
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:

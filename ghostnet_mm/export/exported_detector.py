@@ -40,7 +40,7 @@ class ExportedDetector:
 
     def detect(self, pixels: np.ndarray) -> Detections:
         """Detect on one picture, (H, W, 3) uint8 BGR; boxes are in its pixels."""
-        return self._detector(pixels)
+        return self._detector.detect(pixels)
 
     def network_input(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the network is fed for a picture, with the batch dimension."""

@@ -1,9 +1,8 @@
 """Runs exported Ghost detectors without PyTorch, mmcv or mmdet.
 
-import cv2
 from ghostnet_runtime import Detector
 
-found = Detector("detector.onnx")(cv2.imread("street.jpg"))
+found = Detector("detector.onnx")("street.jpg")
 """
 
 from importlib import import_module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -109,6 +110,8 @@ class OpenVinoBackend:
             self._model = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise unreadable_model(path, error) from error
+        # A compiled model keeps its last outputs in a buffer of its own.
+        self._in_use = threading.Lock()
         self.inputs: Sequence[str] = [entry.any_name for entry in self._model.inputs]
         carried = None
         if model.has_rt_info([METADATA_KEY]):
@@ -119,8 +122,9 @@ class OpenVinoBackend:
         self, inputs: Mapping[str, np.ndarray], names: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Compute the outputs ``names``."""
-        values = self._model(dict(inputs))
-        return {name: values[self._model.output(name)] for name in names}
+        with self._in_use:
+            values = self._model(dict(inputs))
+            return {name: values[self._model.output(name)] for name in names}
 
 
 class NcnnBackend:

@@ -98,17 +98,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A damaged file is told in one sentence, and OpenCV's decoders add none.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     from .detector import Detector
-    from .picture_results import detect_all
 
     try:
         detector = Detector(arguments.model, arguments.threads, arguments.score)
-        results = detect_all(
-            detector,
+        results = detector.detect_all(
             arguments.source,
             arguments.out,
-            arguments.score,
-            arguments.max_frames,
-            arguments.show,
+            score_threshold=arguments.score,
+            max_frames=arguments.max_frames,
+            show=arguments.show,
         )
     except UserError as error:
         tell(f"error: {error}", sys.stderr)

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -19,12 +19,14 @@ from .detected_object import DetectedObject
 from .drawing import draw_objects
 from .errors import DataError, OptionError
 from .libraries import import_library
+from .picture_writing import WRITTEN_SUFFIXES, write_picture
 from .run_lengths import encode_mask
+from .seen_pictures import picture_of
 
 Rows = slice | np.ndarray | Sequence[int] | Sequence[bool]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """The objects of one picture; a model gives them best first.
 
@@ -38,6 +40,9 @@ class Detections:
         names: Of all classes, by label.
         masks: (N, H, W) bool, or ``None`` from a model without masks.
         data: Further arrays of N rows, by name.
+        source: The picture they are in: its path, or the number of a film's frame.
+        pixels: That picture, (H, W, 3) uint8 BGR, where it is not in a file: one from
+            memory, or a film's frame.
 
     Raises:
         DataError: Lengths or shapes do not fit, a number is not finite, or a label has
@@ -54,6 +59,8 @@ class Detections:
     names: tuple[str, ...]
     masks: np.ndarray | None = None
     data: Mapping[str, np.ndarray] = field(default_factory=dict)
+    source: str | int | None = None
+    pixels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         values = {
@@ -151,7 +158,25 @@ class Detections:
             self.names,
             None if self.masks is None else self.masks[index],
             {name: rows[index] for name, rows in self.data.items()},
+            self.source,
+            self.pixels,
         )
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.labels, minlength=len(self.names))
+        objects = [
+            f"{count} {name}"
+            for count, name in zip(counts, self.names, strict=True)
+            if count
+        ]
+        place = "" if self.source is None else f" in {self.source}"
+        return f"<Detections{place}: {', '.join(objects) or 'nothing'}>"
+
+    def seen_in(
+        self, source: str | int | None, pixels: np.ndarray | None
+    ) -> Detections:
+        """Return the same detections with the picture they are in; see Attributes."""
+        return replace(self, source=source, pixels=pixels)
 
     def above(self, score: float) -> Detections:
         """Return the objects with this score or a higher one."""
@@ -173,8 +198,21 @@ class Detections:
         labels = [label for label, name in enumerate(self.names) if name in names]
         return self[np.isin(self.labels, labels)]
 
-    def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
-        """Draw the objects on a copy of their picture, (H, W, 3) uint8 BGR."""
+    def plot(
+        self, picture: np.ndarray | None = None, with_scores: bool = True
+    ) -> np.ndarray:
+        """Draw the objects on a copy of their picture, (H, W, 3) uint8 BGR.
+
+        Args:
+            picture: By default the one they were found in.
+            with_scores: Whether scores are written.
+
+        Raises:
+            OptionError: It is not known which picture that is.
+            DataError: Its file can no longer be read.
+        """
+        if picture is None:
+            picture = picture_of(self.source, self.pixels)
         return draw_objects(picture, self, with_scores)
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:
@@ -267,8 +305,11 @@ class Detections:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the objects: ``.json`` as `to_json`, ``.csv`` as `to_columns`.
 
+        The suffix of a picture, such as ``.jpg``, writes the `plot`.
+
         Raises:
-            OptionError: The suffix is neither.
+            OptionError: The suffix is none of these, or there is no picture to draw on.
+            DataError: The picture's file can no longer be read.
             OSError: The file cannot be written.
         """
         suffix = Path(path).suffix.lower()
@@ -279,8 +320,13 @@ class Detections:
             table = csv.writer(text, lineterminator="\n")
             table.writerows([columns, *zip(*columns.values(), strict=True)])
             write_text(path, text.getvalue())
+        elif suffix in WRITTEN_SUFFIXES:
+            write_picture(Path(path), self.plot())
         else:
-            raise OptionError(f"{path} is neither .json nor .csv; name one of these.")
+            raise OptionError(
+                f"{path} is neither .json nor .csv nor a picture such as .jpg; name "
+                f"one of these."
+            )
 
 
 def _boxes(values: ArrayLike) -> np.ndarray:

@@ -11,12 +11,16 @@ from .description import Description, read_description
 from .detections import Detections
 from .errors import ModelError, OptionError
 from .instance_masks import mask_on_picture, predict_masks
+from .picture_detector import PictureDetector
 from .preprocessing import Placement, Preprocessor
 from .selection import Selected, select
 
 
-class Detector:
+class Detector(PictureDetector[Detections]):
     """Detects objects with an exported model.
+
+    ``detector("street.jpg")``, or a folder, an array, a list: see `PictureDetector`,
+    whose `stream` goes through films and cameras.
 
     Args:
         path: An ``.onnx``, ``.xml`` (OpenVINO) or ``.param`` (ncnn) file.
@@ -69,16 +73,16 @@ class Detector:
         self.preprocess = Preprocessor(self.description)
         self._score_threshold = score_threshold
 
-    def __call__(self, image: np.ndarray) -> Detections:
+    def detect(self, pixels: np.ndarray) -> Detections:
         """Detect on one picture.
 
         Args:
-            image: (H, W, 3) uint8 BGR, as ``cv2.imread`` gives it.
+            pixels: (H, W, 3) uint8 BGR, as ``cv2.imread`` gives it.
 
         Raises:
             DataError: The array is no such picture.
         """
-        array, placement = self.preprocess(image)
+        array, placement = self.preprocess(pixels)
         inputs = {self.description.input.name: array}
         sizes = self.description.input.image_sizes
         if sizes is not None:

@@ -101,16 +101,17 @@ def for_each_picture(
     line.clear()
     report.seconds = time.monotonic() - started
     if not report.done and report.missing and report.interruption is None:
-        raise _nothing_done(pictures, report.missing)
+        raise nothing_done(pictures, report.missing)
     for note, names in notes.items():
         tell(f"{len(names)} x {note}: {listed(names)}")
     for remark in pictures.remarks:
         tell(remark)
-    _tell_missing(pictures, report.missing)
+    tell_missing(pictures, report.missing)
     return report
 
 
-def _nothing_done(pictures: Source, missing: list[MissingPicture]) -> DataError:
+def nothing_done(pictures: Source, missing: list[MissingPicture]) -> DataError:
+    """Return the error of a source of which no picture could be looked at."""
     if len(missing) == 1:
         return DataError(missing[0].reason)
     name = pictures.name if isinstance(pictures, VideoFrames) else pictures.root
@@ -120,7 +121,8 @@ def _nothing_done(pictures: Source, missing: list[MissingPicture]) -> DataError:
     )
 
 
-def _tell_missing(pictures: Source, missing: list[MissingPicture]) -> None:
+def tell_missing(pictures: Source, missing: list[MissingPicture]) -> None:
+    """Say on stderr which pictures of a source could not be looked at, if any."""
     if not missing:
         return
     count = sum(item.count for item in missing)

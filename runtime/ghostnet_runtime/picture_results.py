@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -28,6 +28,9 @@ from .picture_sources import (
 from .picture_writing import FilmWriter, write_picture
 from .status_line import tell
 
+if TYPE_CHECKING:
+    from typing_extensions import Self  # of typing from Python 3.11 on
+
 RESULTS_NAME = "detections.json"
 WINDOW = "ghostnet-detect (q ends)"
 
@@ -35,14 +38,19 @@ WINDOW = "ghostnet-detect (q ends)"
 class Finding(Protocol):
     """What a model finds in a picture: `Detections`, or a panoptic map."""
 
-    def above(self, score: float) -> Finding:
+    def above(self, score: float) -> Self:
         """Return what has this score or a higher one."""
 
-    def plot(self, picture: np.ndarray, with_scores: bool = True) -> np.ndarray:
+    def plot(
+        self, picture: np.ndarray | None = None, with_scores: bool = True
+    ) -> np.ndarray:
         """Draw it on a copy of the picture, (H, W, 3) uint8 BGR."""
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:
         """Return a list of ``detections`` or of ``segments``."""
+
+    def seen_in(self, source: str | int | None, pixels: np.ndarray | None) -> Self:
+        """Return the same with the picture it was found in."""
 
 
 Detect = Callable[[np.ndarray], Finding]

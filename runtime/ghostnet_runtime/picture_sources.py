@@ -216,6 +216,14 @@ class VideoFrames:
 Source = ImageFiles | VideoFrames
 
 
+def is_film(source: str) -> bool:
+    """Say whether a source is a video file or the index of a camera."""
+    path = Path(os.path.expanduser(source))
+    if not path.exists():
+        return source.isdigit()
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
 def open_source(source: str) -> Source:
     """Open an image, a folder, a video file, or a camera given by its index.
 
@@ -223,15 +231,13 @@ def open_source(source: str) -> Source:
         DataError: There is nothing of that name, or it cannot be read.
     """
     path = Path(os.path.expanduser(source))
+    if is_film(source):
+        return VideoFrames(path if path.exists() else int(source))
     if not path.exists():
-        if source.isdigit():
-            return VideoFrames(int(source))
         raise DataError(
             f"The input {source} does not exist; pass an image, a folder, a video or "
             f"the index of a camera."
         )
-    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-        return VideoFrames(path)
     if path.is_dir() or is_picture(path):
         return ImageFiles(path)
     raise DataError(

@@ -134,7 +134,7 @@ def test_ctrl_c_in_a_folder_is_told_by_the_exit_status(
         except StopIteration:
             raise KeyboardInterrupt from None
 
-    monkeypatch.setattr(Detector, "__call__", stop_at_the_second)
+    monkeypatch.setattr(Detector, "detect", stop_at_the_second)
     out = tmp_path / "out"
     assert main([str(model), str(tmp_path), "--out", str(out)]) == 130
     (entry,) = json.loads((out / "detections.json").read_text())

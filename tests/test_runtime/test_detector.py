@@ -202,10 +202,10 @@ def test_models_that_contradict_their_description(tmp_path, tiny_onnx, raw_descr
         Detector(path)(np.zeros((9, 9, 3), np.uint8))
 
 
-def test_a_grey_picture_is_refused(tmp_path, tiny_onnx, raw_description):
+def test_the_network_is_given_no_grey_picture(tmp_path, tiny_onnx, raw_description):
     path = tiny_onnx(tmp_path / "a.onnx", raw_description(), BOXES, SCORES)
     with pytest.raises(DataError, match="COLOR_GRAY2BGR"):
-        Detector(path)(np.zeros((9, 9), np.uint8))
+        Detector(path).detect(np.zeros((9, 9), np.uint8))
 
 
 def test_no_training_library_is_imported(

@@ -77,7 +77,7 @@ def test_eight_photographs_are_learnt_by_heart(coco_subset, project_root, tmp_pa
         for step in loader.dataset.pipeline:
             if step["type"] == "Resize":
                 step["scale"] = (384, 384)
-    scores = run_training(cfg)
+    scores = run_training(cfg).last_scores
     grid = draw_validation_grid(tmp_path / "run", num_images=NUM_IMAGES)
     print(f"grid of the eight images: {grid}")
     assert scores["coco/bbox_mAP_50"] >= 0.8

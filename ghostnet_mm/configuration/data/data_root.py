@@ -48,7 +48,7 @@ def point_at_data_root(cfg: Config, options: Options, training: bool = True) -> 
         )
     if roots is None:
         return
-    listed = [roots] if isinstance(roots, str) else list(roots)
+    listed = [roots] if isinstance(roots, str | os.PathLike) else list(roots)
     if len(listed) > 1:
         raise OptionError("Only detection configs join several --data-root; name one.")
     root = os.path.expanduser(listed[0])

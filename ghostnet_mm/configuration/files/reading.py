@@ -108,6 +108,14 @@ def find_config(path: str | Path) -> Path:
     return shipped
 
 
+def is_config(name: str) -> bool:
+    """Say whether ``name`` is a config's, here or not; all else is another file's."""
+    if "::" in name or shipped_config(name) is not None:
+        return True
+    path = find_config(name)
+    return path.suffix in SUFFIXES or not path.is_file()
+
+
 def named_config(path: str) -> str:
     """Return ``path``, or the file of this package's config if it is one's name.
 

@@ -88,3 +88,22 @@ def _first_difference(old: Any, new: Any, place: str = "model") -> str:
             if old.get(key) != new.get(key):
                 return _first_difference(old.get(key), new.get(key), f"{place}.{key}")
     return f"{place} was {old!r} and is now {new!r}"
+
+
+def new_work_dir(name: str) -> Path:
+    """Return the first of ``work_dirs/NAME``, ``NAME-2``, ... that does not exist."""
+    return _numbered_work_dirs(name)[-1]
+
+
+def last_work_dir(name: str) -> Path:
+    """Return the last of ``work_dirs/NAME``, ``NAME-2``, ... that exists, or NAME's."""
+    *existing, new = _numbered_work_dirs(name)
+    return existing[-1] if existing else new
+
+
+def _numbered_work_dirs(name: str) -> list[Path]:
+    """Return those that exist, and the next one."""
+    folders = [Path("work_dirs", name)]
+    while folders[-1].exists():
+        folders.append(Path("work_dirs", f"{name}-{len(folders) + 1}"))
+    return folders

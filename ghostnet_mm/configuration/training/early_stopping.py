@@ -45,7 +45,7 @@ def stop_early(cfg: Config, patience: bool | int) -> None:
             f"validations; validate more often with --cfg-options "
             f"train_cfg.val_interval=1, or wait for fewer."
         )
-    monitor = _main_score(cfg.val_evaluator)
+    monitor = main_score(cfg.val_evaluator)
     hooks = [
         hook
         for hook in cfg.get("custom_hooks") or []
@@ -60,7 +60,12 @@ def stop_early(cfg: Config, patience: bool | int) -> None:
     default_hooks["checkpoint"].update(save_best=monitor, rule="greater")
 
 
-def _main_score(evaluators: Any) -> str:
+def main_score(evaluators: Any) -> str:
+    """Return the name of the score that a validation is judged by.
+
+    Raises:
+        OptionError: None that is known here.
+    """
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
     for evaluator in evaluators:
         kind = str(evaluator.get("type")).rpartition(".")[2]

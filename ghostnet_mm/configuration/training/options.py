@@ -17,6 +17,7 @@ from ..options import Options
 from .accumulation import EMA_HOOKS, accumulate_batches
 from .compiler import check_compiler
 from .early_stopping import stop_early
+from .length import set_epochs
 from .starting_weights import FREEZING, backbone_of, freeze, is_multi_scale
 
 LAYER_DECAY = "GhostLayerDecayOptimWrapperConstructor"
@@ -34,6 +35,8 @@ def apply_training_options(cfg: Config, options: Options) -> None:
     Raises:
         OptionError: An option is impossible, alone or with another or this config.
     """
+    if options.epochs is not None:
+        set_epochs(cfg, options.epochs)
     if options.freeze is not None:
         freeze(cfg, options.freeze)
     if options.layer_decay is not None:

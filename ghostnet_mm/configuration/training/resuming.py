@@ -22,7 +22,7 @@ LAST_CHECKPOINT = "last_checkpoint"
 INTERRUPTED = "interrupted.pth"
 
 
-def set_resume(cfg: Config, resume: str) -> None:
+def set_resume(cfg: Config, resume: str | os.PathLike[str]) -> None:
     """Do what ``--resume [PATH]`` asks.
 
     Args:
@@ -35,7 +35,7 @@ def set_resume(cfg: Config, resume: str) -> None:
     cfg.resume = True
     cfg.load_from = None
     if resume != LATEST:
-        resume = os.path.expanduser(resume)
+        resume = os.path.expanduser(os.fspath(resume))
         refuse_unpacked(resume)
         if not os.path.isfile(resume):
             raise CheckpointError(

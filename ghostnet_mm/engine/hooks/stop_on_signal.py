@@ -135,6 +135,16 @@ class StopOnSignal(Hook):
         return self.request.signal is not None
 
     def _stop(self, runner: Runner, iterations: int) -> None:
+        self.keep_state(runner, iterations)
+        self._end(runner)
+
+    def keep_state(self, runner: Runner, iterations: int) -> None:
+        """Write a checkpoint to resume from, unless this state is on the disk.
+
+        Args:
+            runner: Of the run.
+            iterations: How many are done.
+        """
         if self._saved_at != iterations:
             runner.save_checkpoint(
                 runner.work_dir,
@@ -145,7 +155,6 @@ class StopOnSignal(Hook):
             if is_main_process():
                 file = os.path.join(runner.work_dir, INTERRUPTED)
                 write_text(os.path.join(runner.work_dir, LAST_CHECKPOINT), file)
-        self._end(runner)
 
     def _end(self, runner: Runner) -> None:
         loop = runner.train_loop

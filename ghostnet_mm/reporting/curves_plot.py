@@ -1,0 +1,50 @@
+"""Losses and scores over a run, drawn."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ghostnet_runtime.atomic_writing import finished_file
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Of the scores of COCO those that say most.
+SHOWN_SCORES = ("mAP", "mAP_50", "mAP_75")
+
+
+def draw_curves(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
+    """Write a PNG with a panel of losses, and one of scores if there are any.
+
+    Args:
+        rows: With ``epoch`` and ``iteration``, losses (``loss`` in their names), and
+            scores (``/`` in their names).
+        path: The picture.
+    """
+    axis = "epoch" if any(row["epoch"] for row in rows) else "iteration"
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    losses = [name for name in names if "loss" in name and "/" not in name]
+    panels = {"loss": losses, "score": list(_shown(names))}
+    panels = {label: curves for label, curves in panels.items() if curves}
+    figure = Figure(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, max(len(panels), 1), squeeze=False)[0]
+    for panel, (label, curves) in zip(axes, panels.items(), strict=False):
+        for name in curves:
+            known = [row for row in rows if name in row]
+            panel.plot(
+                [row[axis] for row in known],
+                [row[name] for row in known],
+                marker="." if len(known) < 40 else None,
+                label=name.rpartition("/")[2],
+            )
+        panel.set_xlabel(axis)
+        panel.set_ylabel(label)
+        panel.grid(alpha=0.3)
+        panel.legend(frameon=False, fontsize="small")
+    with finished_file(path) as scratch:
+        figure.savefig(scratch, dpi=120, format="png")
+
+
+def _shown(names: Sequence[str]) -> Iterator[str]:
+    scores = [name for name in names if "/" in name]
+    coco = [name for name in scores if name.endswith(SHOWN_SCORES)]
+    yield from coco or scores

@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status."""
     with _postponed(PACKAGE) as run_package:
         program = importlib.import_module(f"{PACKAGE}.cli.program")
-        return program.main(argv, lambda: _run_stack(run_package))
+        with _missing_packages_told():
+            return program.main(argv, lambda: _run_stack(run_package))
 
 
 def tool_main(tool: str) -> Callable[..., int]:
@@ -35,7 +36,8 @@ def tool_main(tool: str) -> Callable[..., int]:
         """Run the tool and return its exit status."""
         with _postponed(PACKAGE) as run_package:
             program = importlib.import_module(f"{PACKAGE}.cli.program")
-            return program.tool_main(tool, argv, lambda: _run_stack(run_package))
+            with _missing_packages_told():
+                return program.tool_main(tool, argv, lambda: _run_stack(run_package))
 
     return main
 
@@ -53,6 +55,16 @@ def exit_unless_installed() -> None:
                 file=sys.stderr,
             )
             sys.exit(2)
+
+
+@contextmanager
+def _missing_packages_told() -> Iterator[None]:
+    """Say what to install where a command without torch misses another package."""
+    try:
+        yield
+    except ModuleNotFoundError:
+        exit_unless_installed()
+        raise
 
 
 def _run_stack(run_package: Callable[[], None]) -> None:

@@ -50,6 +50,11 @@ def show_progress(done: int, total: int) -> None:
         print(f"digits dataset: {done}/{total} images", file=sys.stderr)
 
 
+def needs_stack(arguments: argparse.Namespace) -> bool:
+    """Return False: importing torch takes longer than drawing the digits."""
+    return False
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.datasets.digits.dataset import make_digits_dataset

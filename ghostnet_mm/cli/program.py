@@ -14,6 +14,7 @@ from ..version import __version__
 from .commands import COMMANDS, Command, command_of_tool
 
 STATUS_USER_ERROR = 2
+STATUS_INTERRUPTED = 130
 USAGE = """\
 usage: ghostnet COMMAND ...        ghostnet COMMAND --help has examples
 
@@ -87,16 +88,33 @@ def _do(
     run_stack: Callable[[], None],
 ) -> int:
     if needs_stack is not None and not needs_stack(arguments):
-        try:
-            work(arguments)
-        except BrokenPipeError:
-            # Whoever read has seen enough, as `head` does.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _do_without_stack(work, arguments)
     run_stack()
     # Torch comes with it.
     command_line = importlib.import_module("..configuration.command_line", __package__)
     return command_line.run_tool(work, arguments)
+
+
+def _do_without_stack(
+    work: Callable[[argparse.Namespace], object], arguments: argparse.Namespace
+) -> int:
+    try:
+        work(arguments)
+    except BrokenPipeError:
+        # Whoever read has seen enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return STATUS_INTERRUPTED
+    except Exception as error:
+        # The runtime comes with it: not for a command line that only asks for help.
+        errors = importlib.import_module("..errors", __package__)
+        mistake = errors.mistake_in(error)
+        if mistake is None:
+            raise
+        print(f"error: {errors.sentence_of(mistake)}", file=sys.stderr)
+        return STATUS_USER_ERROR
+    return 0
 
 
 def _unknown(name: str) -> str:

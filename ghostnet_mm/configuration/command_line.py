@@ -1,24 +1,13 @@
 """What every tool does around its work: report a user's mistake in one sentence."""
 
-import errno
 import sys
 from collections.abc import Callable
 
-from ..errors import OptionError, UserError
+from ..errors import mistake_in, sentence_of
 from .console import is_first_process
 
 STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130
-# What the place of a file says, not a bug: full, read-only, no permission, no folder.
-PLACE_ERRORS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EEXIST,
-}
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -31,41 +20,6 @@ class RunInterrupted(KeyboardInterrupt):
     def __init__(self, status: int = STATUS_INTERRUPTED):
         super().__init__()
         self.status = status
-
-
-def user_error_in(error: BaseException | None) -> UserError | None:
-    """Return the user's mistake that ``error`` is, or was raised ``from``.
-
-    Libraries wrap what a constructor raises. Only explicit causes are followed: an
-    exception that merely happened while a mistake was being handled is a bug.
-    """
-    while error is not None:
-        if isinstance(error, UserError):
-            return error
-        error = error.__cause__
-    return None
-
-
-def sentence_of(error: UserError) -> str:
-    """Return the message on one line.
-
-    A DataLoader worker's exception comes back with the worker's traceback around it;
-    the sentence is what follows the class name on the last line.
-    """
-    text = str(error).strip()
-    if "Original Traceback" in text:
-        text = text.splitlines()[-1].partition(": ")[2]
-    return " ".join(text.split())
-
-
-def _place_error(error: Exception) -> UserError | None:
-    if not isinstance(error, OSError) or error.errno not in PLACE_ERRORS:
-        return None
-    place = f"{error.filename}: " if error.filename else ""
-    return OptionError(
-        f"{place}{error.strerror}; check the path, its permissions and the room on the "
-        f"disk."
-    )
 
 
 def run_tool(work: Callable[..., object], *arguments: object) -> int:
@@ -84,7 +38,7 @@ def run_tool(work: Callable[..., object], *arguments: object) -> int:
             print("\ninterrupted", file=sys.stderr)
         return STATUS_INTERRUPTED
     except Exception as error:
-        mistake = user_error_in(error) or _place_error(error)
+        mistake = mistake_in(error)
         if mistake is None:
             raise
         if is_first_process():

@@ -108,7 +108,20 @@ def test_grey_has_three_equal_channels(pixels, form):
         (None, "not a NoneType"),
         ({"img": 1}, "not a dict"),
     ],
-    ids=str,
+    # Not str: the address of a PIL picture differs between the test processes.
+    ids=[
+        "floats",
+        "two channels",
+        "batch",
+        "empty",
+        "float tensor",
+        "batch tensor",
+        "seven channels",
+        "16 bits",
+        "float picture",
+        "nothing",
+        "dict",
+    ],
 )
 def test_what_is_no_picture_is_told_in_a_sentence(given, says):
     with pytest.raises(DataError, match=says) as caught:

@@ -74,6 +74,7 @@ COMMANDS = (
     Command(
         "make-digit-crops", DATA, "single digits to pretrain on", "make_digit_crops"
     ),
+    Command("check", DATA, "what is wrong or strange in your data", "check"),
     Command("convert", DATA, "your data as COCO, YOLO or Pascal VOC", "convert_data"),
     Command("train", TRAIN, "train a model on your pictures or COCO", "train"),
     Command("test", TRAIN, "scores of a checkpoint, class by class", "test"),

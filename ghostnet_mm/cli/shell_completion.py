@@ -10,7 +10,7 @@ from ..shipped_configs import shipped_names
 from .commands import COMMANDS
 
 # What a word of these names, in the help of a command, stands for.
-FOLDERS = ("DIR", "out_dir", "digits_dir")
+FOLDERS = ("DIR", "DATA", "out_dir", "digits_dir")
 FILES = ("FILE", "CHECKPOINT", "INPUT", "PATH", "CANDIDATE", "CARD", "SOURCE")
 CONFIGS = "CONFIG"
 NAMES_FUNCTION = "_ghostnet_configs"

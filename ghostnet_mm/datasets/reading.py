@@ -33,7 +33,7 @@ from .splitting.making import with_needed_splits
 TRAINING = ("train", "val")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
     """How a data set is to be read.
 

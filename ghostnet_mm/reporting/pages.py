@@ -34,6 +34,7 @@ class Section:
         items: Bullets.
         facts: Names and values.
         pictures: Captions and ``data:`` addresses of pictures.
+        are_small: Whether the pictures are shown small, several side by side.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Section:
     items: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     pictures: tuple[tuple[str, str], ...] = ()
+    are_small: bool = False
 
     def markdown(self) -> str:
         """Return the section in Markdown, under a heading of the second level."""

@@ -19,6 +19,7 @@ from ...datasets.clean_copy.copying import (
     copy_behind,
     split_behind,
 )
+from ...datasets.clean_copy.summary import CopySummary, SplitSummary
 from ...datasets.layouts.coco import point_config_at, point_dataset_at
 from ...datasets.layouts.filters import tell_filters
 from ...datasets.layouts.folder import is_of_type
@@ -154,14 +155,10 @@ def data_report(cfg: Config, splits: Sequence[str]) -> dict[str, Any]:
     report: dict[str, Any] = {"roots": (cfg.get("data_reading") or {}).get("roots")}
     told: set[str] = set()  # One copy may hold several splits.
     for split in splits:
-        for dataset in _coco_datasets(cfg, split):
-            file = _path_in(dataset, dataset["ann_file"])
-            copy, summary = copy_behind(file), split_behind(file)
-            if copy is None or summary is None:
-                continue
+        for copy, summary in copies_read(cfg, split):
             report["classes"] = list(copy.classes)
-            if os.path.dirname(file) not in told:
-                told.add(os.path.dirname(file))
+            if os.path.dirname(summary.file) not in told:
+                told.add(os.path.dirname(summary.file))
                 report["findings"] = [*report.get("findings", ()), *copy.findings]
             report.setdefault("splits", {})[split] = {
                 "sources": list(summary.sources),
@@ -173,6 +170,15 @@ def data_report(cfg: Config, splits: Sequence[str]) -> dict[str, Any]:
                 "by_class": dict(zip(copy.classes, summary.class_counts, strict=True)),
             }
     return report
+
+
+def copies_read(cfg: Config, split: str) -> Iterator[tuple[CopySummary, SplitSummary]]:
+    """Yield the clean copies that a split's datasets read, and which part of them."""
+    for dataset in _coco_datasets(cfg, split):
+        file = _path_in(dataset, dataset["ann_file"])
+        copy, summary = copy_behind(file), split_behind(file)
+        if copy is not None and summary is not None:
+            yield copy, summary
 
 
 def _coco_datasets(cfg: Config, split: str) -> Iterator[dict[str, Any]]:
@@ -205,7 +211,10 @@ def _replace(cfg: Config, split: str, dataset: dict[str, Any], file: str) -> Non
     chosen = (chosen,) if isinstance(chosen, str) else chosen
     classes = tuple(chosen or CocoDataset.METAINFO["classes"])
     reading = cfg.get("data_reading") or {}
-    options = ReadingOptions(split == "train", bool(reading.get("crowd_as_objects")))
+    options = ReadingOptions(
+        training=split == "train",
+        crowd_as_objects=bool(reading.get("crowd_as_objects")),
+    )
     copy = clean_copy_of_file(file, folder, classes, chosen is not None, options)
     (summary,) = copy.summary.splits.values()
     if split != "test" and len(list(datasets_of(cfg, split))) == 1:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations.data_set import SourceId, Split
+from ..checks.box_sizes import odd_boxes
 
 # No recipe's filter_cfg.min_size is larger.
 LONGEST_SHORT_SIDE = 256
@@ -33,6 +34,7 @@ class SplitSummary:
         short_sides: How many pictures have which shorter side, up to 256 pixels.
         class_counts: Objects by label.
         is_labelled: Whether it could have objects.
+        odd: How many boxes are suspicious, by kind, see `odd_boxes`.
     """
 
     file: str
@@ -47,6 +49,7 @@ class SplitSummary:
     short_sides: dict[int, int]
     class_counts: tuple[int, ...]
     is_labelled: bool
+    odd: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def summarize(split: Split, file: Path, folder: str, class_count: int) -> SplitS
         {side: n for side, n in sorted(sides.items()) if side <= LONGEST_SHORT_SIDE},
         tuple(np.bincount(objects.labels, minlength=class_count).tolist()),
         split.is_labelled,
+        {kind: int(rows.sum()) for kind, rows in odd_boxes(split).items()},
     )
 
 

@@ -180,7 +180,7 @@ def _read_annotations(folder: Path, split: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{folder} is not the digits dataset ({file.name} is missing or of another "
-            f"dataset); make it with tools/make_digits_dataset.py."
+            f"dataset); make it with ghostnet make-digits."
         ) from error
     return content
 

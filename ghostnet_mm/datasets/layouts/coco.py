@@ -59,7 +59,7 @@ def point_config_at(
             raise OptionError("A panoptic config reads one --data-root; name one.")
         point_panoptic_config_at(cfg, Path(roots[0]), training)
         return None
-    options = ReadingOptions(training, crowd_as_objects)
+    options = ReadingOptions(training=training, crowd_as_objects=crowd_as_objects)
     copy = clean_copy_of(roots, options)
     splits = _splits_to_use(copy, options)
     for split, summary in splits.items():

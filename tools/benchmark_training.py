@@ -59,6 +59,7 @@ def step_seconds(arguments: argparse.Namespace, batch_size: int, kind: str) -> A
     from mmdet.testing import demo_mm_inputs
 
     from ghostnet_mm.configuration import Options, load_config
+    from ghostnet_mm.configuration.data.detection_checks import class_counts
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = kind != "fp32"
@@ -71,8 +72,13 @@ def step_seconds(arguments: argparse.Namespace, batch_size: int, kind: str) -> A
     model.init_weights()
     model.to(device).train()
     shape = (3, *arguments.size)
+    # The smallest head's, where a detector has several; mmdet's own number without any.
+    num_classes = min((count for _, count in class_counts(cfg.model)), default=80)
     packed = demo_mm_inputs(
-        batch_size, [shape] * batch_size, num_items=[8] * batch_size, num_classes=80
+        batch_size,
+        [shape] * batch_size,
+        num_items=[8] * batch_size,
+        num_classes=num_classes,
     )
     batch = model.data_preprocessor(packed, training=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..configuration.candidate_words import read_candidate
 from ..configuration.files.reading import SUFFIXES as CONFIG_SUFFIXES
 from ..configuration.files.reading import named_config
-from ..configuration.options import parse_assignments
 from ..errors import OptionError
 
 CHECKPOINT_SUFFIXES = (".pth",)
@@ -30,7 +29,7 @@ class BenchmarkCandidate:
     Attributes:
         label: Its name in the table.
         path: A config, ``PACKAGE::PATH`` of an installed package's config, a checkpoint
-            of tools/train.py, or an exported file.
+            of ghostnet train, or an exported file.
         checkpoint: Weights for a config; None leaves them random.
         form: ``eager`` as it was trained, or ``deploy``: fused for inference.
         cfg_options: Dotted config keys and their new values.
@@ -50,25 +49,16 @@ class BenchmarkCandidate:
             OptionError: There is no file, it is of no known kind, or what follows does
                 not fit it.
         """
-        try:
-            words = shlex.split(text)
-        except ValueError as error:
-            raise OptionError(f"The quotes of {text!r} do not match.") from error
-        if not words:
-            raise OptionError(
-                "A candidate is empty; give [LABEL=]FILE [KEY=VALUE ...]."
-            )
-        label, equals, path = words[0].partition("=")
-        path = named_config(path if equals else words[0])
-        if not equals:
-            label = Path(path).stem
-        if not label or not path:
-            raise OptionError(f"{words[0]!r} is not LABEL=FILE.")
-        settings = parse_assignments(words[1:]) if words[1:] else {}
+        words = read_candidate(text, "FILE")
+        path, settings = named_config(words.file), words.settings
         checkpoint = settings.pop("checkpoint", None)
         form = str(settings.pop("form", EAGER))
         candidate = cls(
-            label, path, None if checkpoint is None else str(checkpoint), form, settings
+            words.label or Path(path).stem,
+            path,
+            None if checkpoint is None else str(checkpoint),
+            form,
+            settings,
         )
         _check(candidate)
         return candidate

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError, OptionError
-from ..export.card.deploy_card import DeployCard
+from ..export.card.deploy_card import MAIN_METRICS, DeployCard
 from .candidates import BenchmarkCandidate
-
-MEASURES = ("bbox_mAP", "segm_mAP")
 
 
 def collect_scores(
@@ -18,7 +16,7 @@ def collect_scores(
 
     Args:
         sources: ``LABEL=0.29``, the JSON of a deploy card (found by file name), or
-            the runs.csv of tools/compare.py (found by label; one score per seed).
+            the runs.csv of ghostnet compare (found by label; one score per seed).
         candidates: What was timed.
 
     Returns:
@@ -68,28 +66,38 @@ def _scores_of_runs(
 ) -> dict[str, list[float]]:
     labels = {candidate.label for candidate in candidates}
     scores: dict[str, list[float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    try:
+        reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
         columns = reader.fieldnames or []
-        measure = next(
-            (
-                column
-                for name in MEASURES
-                for column in columns
-                if column.endswith(name)
-            ),
-            None,
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} is not the runs.csv of ghostnet compare: it is no CSV in UTF-8."
+        ) from error
+    named = [
+        column for name in MAIN_METRICS for column in columns if column.endswith(name)
+    ]
+    if "model" not in columns or not named:
+        raise DataError(
+            f"{path} is not the runs.csv of ghostnet compare: it needs the columns "
+            f"model and coco/bbox_mAP."
         )
-        if "model" not in columns or measure is None:
-            raise DataError(
-                f"{path} is not the runs.csv of tools/compare.py: it needs the columns "
-                f"model and coco/bbox_mAP."
-            )
-        for row in reader:
-            if row["model"] in labels:
-                # mmdet reports nothing for a detector that finds nothing.
-                scores.setdefault(row["model"], []).append(float(row[measure] or 0))
+    measure = named[0]
+    for row in rows:
+        if row["model"] in labels:
+            scores.setdefault(row["model"], []).append(_number(row[measure], path))
     return scores
+
+
+def _number(cell: str | None, path: Path) -> float:
+    # mmdet reports nothing for a detector that finds nothing.
+    try:
+        return float(cell or 0)
+    except ValueError as error:
+        raise DataError(
+            f"{path} has the score {cell!r}, which is not a number; correct it, or "
+            f"give LABEL=SCORE."
+        ) from error
 
 
 def _scores_of_card(
@@ -102,4 +110,4 @@ def _scores_of_card(
 
 
 def _score(metrics: Mapping[str, float]) -> float | None:
-    return next((metrics[name] for name in MEASURES if name in metrics), None)
+    return next((metrics[name] for name in MAIN_METRICS if name in metrics), None)

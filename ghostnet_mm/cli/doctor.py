@@ -79,11 +79,11 @@ def run(arguments: argparse.Namespace) -> None:
             f"{arguments.config} is no config; give CONFIG, then the checkpoint."
         )
     examination = Examination(
-        tuple(arguments.size) if arguments.size else None,
-        arguments.threads,
-        arguments.rounds,
-        not arguments.eager_only,
-        not arguments.no_proposals,
+        size=tuple(arguments.size) if arguments.size else None,
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        runtimes=not arguments.eager_only,
+        proposals=not arguments.no_proposals,
     )
     found = diagnose(candidate, load_pictures(arguments.images), examination)
     print("\n" + markdown(found))

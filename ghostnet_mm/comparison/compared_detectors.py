@@ -1,12 +1,11 @@
 """What is compared: a label, a config, and what is changed in it."""
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..configuration.options import parse_assignments
+from ..configuration.candidate_words import read_candidate
 from ..errors import OptionError
 from ..shipped_configs import config_name
 
@@ -46,18 +45,8 @@ def parse_candidate(text: str) -> ComparedDetector:
     Raises:
         OptionError: There is no config, or what follows is not KEY=VALUE.
     """
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise OptionError(f"The quotes of {text!r} do not match.") from error
-    if not words:
-        raise OptionError("A candidate is empty; give [LABEL=]CONFIG [KEY=VALUE ...].")
-    label, equals, config = words[0].partition("=")
-    if not equals:
-        label, config = config_name(words[0]), words[0]
-    if not label or not config:
-        raise OptionError(f"{words[0]!r} is not LABEL=CONFIG.")
-    settings = parse_assignments(words[1:]) if words[1:] else {}
+    words = read_candidate(text, "CONFIG")
+    label, settings = words.label or config_name(words.file), words.settings
     weights = str(settings.pop(WEIGHTS_KEY, "none"))
     foreign = [key for key in settings if not key.startswith("model.")]
     if foreign:
@@ -65,7 +54,7 @@ def parse_candidate(text: str) -> ComparedDetector:
             f"{', '.join(foreign)} of the candidate {label!r} would have no effect: "
             f"only the model is the candidate's own; change the --recipe instead."
         )
-    return ComparedDetector(label, config, settings, weights)
+    return ComparedDetector(label, words.file, settings, weights)
 
 
 def refuse_doubles(candidates: Iterable[ComparedDetector]) -> None:

@@ -52,7 +52,7 @@ class Diagnosis:
     was_interrupted: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examination:
     """What is asked of an examination.
 

@@ -57,8 +57,7 @@ def runtime_proposals(files: dict[str, Path]) -> list[Proposal]:
             KEEPS,
             runtime=suffix,
             accuracy="unchanged; the deploy card proves it",
-            command=f"python tools/export.py CONFIG CHECKPOINT --formats "
-            f"{FORMATS[suffix]}",
+            command=f"ghostnet export CONFIG CHECKPOINT --formats {FORMATS[suffix]}",
         )
         for suffix in files
     ]
@@ -70,7 +69,7 @@ def int8_proposals(
     files: dict[str, Path],
     notes: list[str],
 ) -> list[Proposal]:
-    """Quantize the files as the plain step of ``tools/quantize.py`` does.
+    """Quantize the files as the plain step of ``ghostnet quantize`` does.
 
     Args:
         exact: The file in ONNX, open.
@@ -105,10 +104,9 @@ def int8_proposals(
                     FILE_SCOPES[suffix],
                     KEEPS,
                     runtime=target,
-                    accuracy=f"to be measured with tools/quantize.py (output error "
+                    accuracy=f"to be measured with ghostnet quantize (output error "
                     f"{error:.4f} on {len(actual)} pictures)",
-                    command=f"python tools/quantize.py CONFIG CHECKPOINT --runtimes "
-                    f"{runtime}",
+                    command=f"ghostnet quantize CONFIG CHECKPOINT --runtimes {runtime}",
                 )
             )
     return proposals

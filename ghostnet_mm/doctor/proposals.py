@@ -56,7 +56,7 @@ class Proposal:
     form: str = EAGER
     runtime: str | None = None
     accuracy: str = "unchanged"
-    command: str = "python tools/export.py CONFIG CHECKPOINT"
+    command: str = "ghostnet export CONFIG CHECKPOINT"
 
     @property
     def how(self) -> str:
@@ -237,7 +237,7 @@ def _post_processing(test_cfg: Mapping[str, Any]) -> Iterator[Proposal]:
                 END_TO_END,
                 KEEPS,
                 {f"model.test_cfg.{place}{key}": value},
-                accuracy="to be measured with tools/test.py",
+                accuracy="to be measured with ghostnet test",
             )
 
 

@@ -41,7 +41,7 @@ def read_detector_weights(
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(
             f"{path} holds a {type(checkpoint).__name__}, not a detector's weights; "
-            f"pass a checkpoint written by tools/train.py."
+            f"pass a checkpoint written by ghostnet train."
         )
     weights = checkpoint.get("state_dict", checkpoint)
     weights = {
@@ -51,7 +51,7 @@ def read_detector_weights(
     }
     if not weights:
         raise CheckpointError(
-            f"{path} holds no weights; pass a checkpoint written by tools/train.py."
+            f"{path} holds no weights; pass a checkpoint written by ghostnet train."
         )
     meta = checkpoint.get("meta")
     return weights, dict(meta) if isinstance(meta, Mapping) else {}

@@ -19,6 +19,7 @@ from torch import nn
 from ..configuration.console import is_first_process, tell
 from ..configuration.data.checks import check_data
 from ..configuration.data.clean_data import data_report, use_clean_data
+from ..configuration.data.contents import tell_contents
 from ..configuration.files.work_dir import check_work_dir
 from ..configuration.model.building import build_on_meta
 from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
@@ -74,6 +75,7 @@ def run_training(
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
     use_clean_data(cfg, ("train", "val"))
+    tell_contents(cfg)
     if is_first_process():
         # The other processes would read the same files.
         check_data(cfg, ("train", "val"))
@@ -145,7 +147,7 @@ def run_testing(
     if show_dir is not None and scope_of(cfg) in OPTIONAL_SCOPES:
         raise OptionError(
             "--show-dir draws detections, and this config has none; use "
-            "tools/segment.py for the pictures of a segmentor."
+            "ghostnet segment for the pictures of a segmentor."
         )
     model = _built(cfg, model)
     weights, is_converted = read_tested_weights(model, checkpoint, scope_of(cfg))

@@ -22,7 +22,7 @@ RUNTIME_OF = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockChoice:
     """One Ghost bottleneck.
 
@@ -103,7 +103,9 @@ def choose_concat_free(
             f"detector has none of their blocks: leave the option out."
         )
     if mode == ALL:
-        blocks = tuple(BlockChoice(name, True, {}) for name in names)
+        blocks = tuple(
+            BlockChoice(name=name, rewritten=True, gains={}) for name in names
+        )
         choice = ConcatFreeChoice(mode, "Every block that can be is rewritten.", blocks)
     else:
         choice = _measured(graph, image, formats, rounds, threads)
@@ -139,7 +141,11 @@ def _measured(
         f"A block is rewritten where three of four rounds at {size} found it faster "
         f"without concatenation in {' and in '.join(runtimes)}.",
         tuple(
-            BlockChoice(name, all(gain.is_sure for gain in found.values()), found)
+            BlockChoice(
+                name=name,
+                rewritten=all(gain.is_sure for gain in found.values()),
+                gains=found,
+            )
             for name, found in gains.items()
         ),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from ghostnet_runtime.backends import openvino_settings
 from torch import Tensor, nn
 
 from ..errors import OptionError
@@ -89,11 +90,8 @@ def _openvino_runner(
 ) -> Callable[[], object]:
     openvino = import_library("openvino", "openvino")
     core = openvino.Core()
-    # Else bfloat16 where the CPU has it.
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = str(threads)
-    compiled = core.compile_model(core.read_model(file), "CPU", options)
+    model = core.read_model(file)
+    compiled = core.compile_model(model, "CPU", openvino_settings(threads))
     request = compiled.create_infer_request()
     feed = [x.contiguous().numpy()]
 

@@ -247,7 +247,7 @@ def concat_free(deployed: Deployed, only: Collection[str] | None = None) -> Depl
     """Return a copy of a deployed model with bottlenecks that do not concatenate.
 
     Outputs equal those of ``deployed`` up to rounding. Whether it is faster depends on
-    runtime, machine and shape: ``tools/benchmark_concat_free.py`` measures it.
+    runtime, machine and shape: ``ghostnet benchmark-concat-free`` measures it.
 
     Args:
         deployed: A model in deploy form with GhostNet, GhostNetV2 or GhostNetV3 blocks:

@@ -96,7 +96,7 @@ def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTria
     for step, batch in zip(range(steps), training, strict=False):
         # A runner counts here; multi-scale training and some heads read it.
         MessageHub.get_current_instance().update_info("iter", step)
-        data = model.data_preprocessor(batch, True)
+        data = model.data_preprocessor(batch, training=True)
         loss, _ = model.parse_losses(model(**data, mode="loss"))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

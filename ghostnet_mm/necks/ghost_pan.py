@@ -103,7 +103,7 @@ class GhostPAN(BaseModule):
         >>> neck = GhostPAN([40, 112, 160], out_channels=96, num_outs=4).eval()
         >>> sizes = ((40, 20), (112, 10), (160, 5))
         >>> maps = neck([torch.rand(1, c, s, s) for c, s in sizes])
-        >>> [tuple(one.shape) for one in maps]
+        >>> [tuple(level.shape) for level in maps]
         [(1, 96, 20, 20), (1, 96, 10, 10), (1, 96, 5, 5), (1, 96, 3, 3)]
     """
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 
-from matplotlib import rc_context
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ..export.card.deploy_card import MAIN_METRICS
+from ..reporting.pictures import figure_address
+from ..reporting.tradeoff_plot import MARKERS
 from .request import Goal
 from .steps import Step
-
-MARKERS = "osD^vP*Xhd"
 
 
 def tradeoff_pictures(steps: Sequence[Step], goal: Goal) -> Iterator[tuple[str, str]]:
@@ -29,7 +25,7 @@ def tradeoff_pictures(steps: Sequence[Step], goal: Goal) -> Iterator[tuple[str, 
     """
     timed = [step for step in steps if step.latency]
     for runtime in dict.fromkeys(step.runtime for step in timed):
-        yield runtime, _address(_drawn(timed, runtime, goal))
+        yield runtime, figure_address(_drawn(timed, runtime, goal))
 
 
 def _drawn(steps: Sequence[Step], runtime: str, goal: Goal) -> Figure:
@@ -62,13 +58,3 @@ def _drawn(steps: Sequence[Step], runtime: str, goal: Goal) -> Figure:
     panel.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
-
-
-def _address(figure: Figure) -> str:
-    """Return a figure as the address of a picture inside of a page."""
-    file = io.BytesIO()
-    # The page's own letters, which stay sharp and small.
-    with rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
-        FigureCanvasSVG(figure).print_svg(file)
-    text = base64.b64encode(file.getvalue()).decode("ascii")
-    return f"data:image/svg+xml;base64,{text}"

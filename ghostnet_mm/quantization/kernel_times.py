@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ghostnet_runtime.backends import openvino_settings
 
 from ..errors import OptionError
 from ..export.formats.libraries import import_library
@@ -98,13 +99,7 @@ def _openvino(
     threads: int | None,
 ) -> KernelPasses:
     openvino = import_library("openvino", "openvino")
-    options = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "PERF_COUNT": "YES",
-    }
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = str(threads)
+    options = {**openvino_settings(threads), "PERF_COUNT": "YES"}
     compiled = openvino.Core().compile_model(str(path), "CPU", options)
     request, passes = compiled.create_infer_request(), KernelPasses()
     for _ in range(rounds):

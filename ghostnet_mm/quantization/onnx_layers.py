@@ -73,7 +73,7 @@ def conv_layers(model: onnx.ModelProto) -> list[ConvLayer]:
     if not layers:
         raise OptionError(
             "The ONNX file has no convolution in float; quantize a file that "
-            "tools/export.py wrote."
+            "ghostnet export wrote."
         )
     return layers
 

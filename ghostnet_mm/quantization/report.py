@@ -1,4 +1,4 @@
-"""The report of ``tools/quantize.py``: every step, before and after."""
+"""The report of ``ghostnet quantize``: every step, before and after."""
 
 from __future__ import annotations
 

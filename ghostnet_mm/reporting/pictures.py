@@ -66,9 +66,20 @@ def bar_chart(bars: Sequence[Bar], axis: str, digits: int) -> str:
     panel.margins(x=0.18)
     panel.set_xlabel(axis)
     panel.spines[["top", "right"]].set_visible(False)
+    return figure_address(figure)
+
+
+def figure_address(figure: Figure) -> str:
+    """Return a figure as an SVG in an address; the same figure gives the same."""
     file = io.BytesIO()
     # Letters of the reader's own font are smaller than outlines, and sharper.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "chart"}):
+    with matplotlib.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "chart",
+            "font.family": "sans-serif",
+        }
+    ):
         figure.savefig(file, format="svg", metadata={"Date": None})
     return _address("image/svg+xml", file.getvalue())
 

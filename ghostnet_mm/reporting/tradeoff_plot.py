@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 MARKERS = "osD^vP*Xhd"
+"""A mark for each model or step, beginning anew after the last."""
 
 
 def draw_tradeoff(

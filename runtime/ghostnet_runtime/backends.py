@@ -76,6 +76,25 @@ class OnnxBackend:
         return dict(zip(names, values, strict=True))
 
 
+def openvino_settings(
+    threads: int | None, precision: str = PRECISIONS[0]
+) -> dict[str, str | int]:
+    """Return OpenVINO's settings for one picture at a time.
+
+    Args:
+        threads: How many may work; the default is the library's own choice.
+        precision: What it computes in, of `PRECISIONS`: processors with bfloat16 would
+            use it unless told otherwise.
+    """
+    settings: dict[str, str | int] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+    }
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    return settings
+
+
 class OpenVinoBackend:
     """OpenVINO on the CPU.
 
@@ -100,14 +119,9 @@ class OpenVinoBackend:
         core = openvino.Core()
         try:
             model = core.read_model(path)
-            # Processors with bfloat16 would use it unless told otherwise.
-            settings: dict[str, str | int] = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": precision,
-            }
-            if threads is not None:
-                settings["INFERENCE_NUM_THREADS"] = threads
-            self._model = core.compile_model(model, "CPU", settings)
+            self._model = core.compile_model(
+                model, "CPU", openvino_settings(threads, precision)
+            )
         except RuntimeError as error:
             raise unreadable_model(path, error) from error
         # A compiled model keeps its last outputs in a buffer of its own.

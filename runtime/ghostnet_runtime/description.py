@@ -77,7 +77,7 @@ class ResizeRule:
     pad: Literal["divisor", "fixed", "around"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputForm:
     """What comes out.
 

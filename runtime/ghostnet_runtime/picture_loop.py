@@ -91,7 +91,9 @@ def for_each_picture(
                     miss(missing)
                 attempted += missing.count if missing is not None else 1
                 if line.is_due() or (last is not None and attempted >= last):
-                    line.show(_progress(attempted, last, time.monotonic() - started))
+                    line.show(
+                        progress_text(attempted, last, time.monotonic() - started)
+                    )
                 if not goes_on or (
                     max_pictures is not None and attempted >= max_pictures
                 ):
@@ -135,7 +137,14 @@ def tell_missing(pictures: Source, missing: list[MissingPicture]) -> None:
         tell(f"  and {len(missing) - MOST_TOLD} more", sys.stderr)
 
 
-def _progress(done: int, total: int | None, elapsed: float) -> str:
+def progress_text(done: int, total: int | None, elapsed: float) -> str:
+    """Return how far work on pictures is, how fast, and when it will be done.
+
+    Args:
+        done: Pictures so far.
+        total: All of them; ``None`` where nobody knows.
+        elapsed: Seconds so far.
+    """
     text = f"{done}{f'/{total}' if total else ''} images"
     text += f"  {done / max(elapsed, 1e-9):.1f} images/s"
     if total:

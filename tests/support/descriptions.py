@@ -30,7 +30,12 @@ PLAIN = Description(
         std=STD,
     ),
     resize=ResizeRule(scale=(64, 64), keep_ratio=False, pad_value=MEAN, pad="divisor"),
-    outputs=OutputForm("candidates", ("boxes", "scores"), False, False),
+    outputs=OutputForm(
+        form="candidates",
+        names=("boxes", "scores"),
+        class_boxes=False,
+        score_factors=False,
+    ),
     selection=SelectionRule(
         levels=None,
         strides=(),

@@ -314,13 +314,17 @@ def test_scores_are_found_where_they_are(tmp_path):
         ("{other}.json", "no deploy card"),
         ("{other}.csv", "not the runs.csv"),
         ("{broken}.json", "not valid JSON"),
+        ("{broken}.csv", "has the score '0,3x', which is not a number"),
+        ("{binary}.csv", "no CSV in UTF-8"),
     ],
 )
 def test_impossible_scores_are_told(source, says, tmp_path):
     (tmp_path / "other.json").write_text("[]")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     (tmp_path / "broken.json").write_text("{")
-    for name in ("other", "broken"):
+    (tmp_path / "broken.csv").write_text('model,coco/bbox_mAP\nv1,"0,3x"\n')
+    (tmp_path / "binary.csv").write_bytes(b"model,coco/bbox_mAP\n\xff\xfe")
+    for name in ("other", "broken", "binary"):
         source = source.replace(f"{{{name}}}", str(tmp_path / name))
     with pytest.raises((OptionError, DataError), match=says):
         collect_scores([source], [BenchmarkCandidate("v1", "v1.py")])

@@ -90,7 +90,9 @@ def test_the_detector_that_is_handed_in_stays_as_it_is(written):
 def test_int8_is_per_channel_and_its_error_is_said(written):
     (found,) = [each for each in written.proposals if each.runtime == "int8.onnx"]
     assert found.scope == "network in ONNX Runtime"
-    assert found.how.endswith("quantize.py CONFIG CHECKPOINT --runtimes onnxruntime")
+    assert found.how.endswith(
+        "ghostnet quantize CONFIG CHECKPOINT --runtimes onnxruntime"
+    )
     path = written.files["int8.onnx"]
     model = onnx.load(str(path))
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -161,7 +163,7 @@ def test_an_examination_times_every_proposal(
 
     monkeypatch.setattr(diagnosis, "export_all", lambda *_: dict(written.float_files))
     monkeypatch.setattr(diagnosis, "int8_proposals", add_int8)
-    asked = Examination(SIZE, 1, 1, runtimes=exported)
+    asked = Examination(size=SIZE, threads=1, rounds=1, runtimes=exported)
     found = diagnose(written.candidate, written.pictures, asked)
     timed = {(each.proposal.name, each.proposal.scope) for each in found.trials}
     files = [*written.proposals, *runtime_proposals(written.float_files)]
@@ -186,7 +188,7 @@ def test_an_interrupted_examination_keeps_its_profiles(written, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(diagnosis, "time_proposals", time_proposals)
-    asked = Examination(SIZE, 1, 1, runtimes=False)
+    asked = Examination(size=SIZE, threads=1, rounds=1, runtimes=False)
     found = diagnose(written.candidate, written.pictures, asked)
     assert found.was_interrupted
     assert found.profiles

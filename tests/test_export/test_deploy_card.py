@@ -82,8 +82,12 @@ def test_a_tenth_of_a_point_is_allowed_in_both_directions(metric, count):
 
 
 BLOCKS = (
-    BlockChoice("blocks.0.0", True, {"onnxruntime": Gain(1.25, 1.125, 1.5)}),
-    BlockChoice("blocks.1.0", False, {}),
+    BlockChoice(
+        name="blocks.0.0",
+        rewritten=True,
+        gains={"onnxruntime": Gain(1.25, 1.125, 1.5)},
+    ),
+    BlockChoice(name="blocks.1.0", rewritten=False, gains={}),
 )
 FULL = sample_card(
     sample_format(outputs=None, network=None, divergence=Divergence("neck", 0.25)),
@@ -117,7 +121,7 @@ def test_a_difference_that_is_no_number_and_a_count_of_none_are_kept(tmp_path):
 def test_the_json_is_what_other_programs_read(tmp_path):
     FULL.write_json(tmp_path / "card.json")
     read = json.loads((tmp_path / "card.json").read_text())
-    assert read["format"] == "ghostnet_mm.deploy_card/1"
+    assert read["format"] == "ghostnet_mm.deploy_card/2"
     assert read["model"]["parameters"] == 2_055_000
     assert read["formats"][1]["outputs"]["boxes"]["largest"] == 0.01
     assert read["formats"][1]["network"] == {"median": 3.0, "p90": 4.0, "rounds": 50}
@@ -143,8 +147,8 @@ def test_the_json_is_what_other_programs_read(tmp_path):
             "formats[0].metrics.bbox_mAP is True and not a number",
         ),
         (
-            lambda card: card.update(format="ghostnet_mm.deploy_card/2"),
-            "format is 'ghostnet_mm.deploy_card/2' and not 'ghostnet_mm.deploy_card/1'",
+            lambda card: card.update(format="ghostnet_mm.deploy_card/1"),
+            "format is 'ghostnet_mm.deploy_card/1' and not 'ghostnet_mm.deploy_card/2'",
         ),
         (
             lambda card: card.update(formats={}),
@@ -161,7 +165,7 @@ def test_a_field_that_does_not_fit_is_named_in_a_sentence(change, says, tmp_path
     path.write_text(json.dumps(content))
     with pytest.raises(DataError) as caught:
         DeployCard.read(path)
-    expected = f"{path} is no deploy card: {says}; pass one that tools/export.py wrote."
+    expected = f"{path} is no deploy card: {says}; export the detector anew."
     assert str(caught.value) == expected
 
 

@@ -60,4 +60,4 @@ def test_what_is_no_card_is_told(content, says, tmp_path):
 def test_a_folder_without_cards_is_told(tmp_path):
     done = run_here("list_cards", tmp_path, cwd=tmp_path)
     assert done.returncode == 2
-    assert "tools/export.py first" in done.stderr
+    assert "ghostnet export first" in done.stderr

@@ -211,7 +211,7 @@ def test_pictures_of_a_segmentors_test_are_another_tools(segmented, tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 2
-    assert "use tools/segment.py" in done.stderr
+    assert "use ghostnet segment" in done.stderr
 
 
 @pytest.mark.parametrize(

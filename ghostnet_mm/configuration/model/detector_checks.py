@@ -46,6 +46,23 @@ def check_detector(detector: nn.Module, model: Mapping[str, Any]) -> None:
         _run_dense_heads(detector, maps)
 
 
+def finest_stride(detector: nn.Module, model: Mapping[str, Any]) -> int | None:
+    """Return the pixels of the input between two cells of the finest map of a head.
+
+    Args:
+        detector: The detector, built on the meta device.
+        model: Its config.
+
+    Returns:
+        The stride; ``None`` where the detector does not tell.
+    """
+    stated = [min(strides) for _, strides, _ in _expected_strides(detector)]
+    if stated:
+        return min(stated)
+    maps = _returned_maps(detector, image_channels(model.get("backbone") or {}))
+    return None if not maps else round(PROBE_SIZE / max(m.shape[-1] for m in maps))
+
+
 def _differ(seen: Sequence[int], expected: Sequence[int]) -> bool:
     """Whether strides differ; SSD's odd ones are quotients of its own image size."""
     return len(seen) != len(expected) or any(

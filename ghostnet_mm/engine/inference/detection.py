@@ -67,7 +67,7 @@ def load_detector(
     device: str | None = None,
     training: bool = False,
 ) -> TrainedDetector:
-    """Load a detector from a checkpoint of ``tools/train.py``.
+    """Load a detector from a checkpoint of ``ghostnet train``.
 
     Args:
         checkpoint: The weights; they must fit in full.
@@ -85,8 +85,8 @@ def load_detector(
     cfg = stored.cfg
     if scope_of(cfg) in OPTIONAL_SCOPES:
         raise OptionError(
-            f"{checkpoint} is not a detector's; use tools/segment.py for semantic "
-            f"segmentation and tools/test.py for a classifier."
+            f"{checkpoint} is not a detector's; use ghostnet segment for semantic "
+            f"segmentation and ghostnet test for a classifier."
         )
     names = class_names(class_descriptions(stored))
     model = stored.build(MODELS.build, options, device, training=training)

@@ -22,7 +22,7 @@ def read_tested_weights(
 
     Args:
         model: What they are for; its tensors may be on the meta device.
-        source: A checkpoint of ``tools/train.py``; for a classifier also
+        source: A checkpoint of ``ghostnet train``; for a classifier also
             ``timm://NAME``, or a file in the layout of timm or of the authors.
         scope: The config's scope.
 
@@ -39,6 +39,6 @@ def read_tested_weights(
             return classifier_weights(model.get_submodule("backbone"), weights), True
     elif str(source).startswith(TIMM_SCHEME):
         raise OptionError(
-            f"{source} holds a classifier; give a checkpoint written by tools/train.py."
+            f"{source} holds a classifier; give a checkpoint written by ghostnet train."
         )
     return read_detector_weights(source)[0], False

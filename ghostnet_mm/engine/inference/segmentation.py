@@ -67,7 +67,7 @@ def load_segmentor(
     options: Options | None = None,
     device: str | None = None,
 ) -> Segmentor:
-    """Load a segmentor from a checkpoint of ``tools/train.py``.
+    """Load a segmentor from a checkpoint of ``ghostnet train``.
 
     Args:
         checkpoint: The weights; they must fit in full.
@@ -84,7 +84,7 @@ def load_segmentor(
     cfg = stored.cfg
     if scope_of(cfg) != SEGMENTATION:
         raise OptionError(
-            f"The config of {checkpoint} is not for mmseg; use tools/detect.py for a "
+            f"The config of {checkpoint} is not for mmseg; use ghostnet detect for a "
             f"detector."
         )
     model = stored.build(_build_for_one_process, options, device)
@@ -123,7 +123,7 @@ def segment_all(
     pictures = open_source(source)
     if pictures.is_video:
         raise OptionError(
-            f"{source} is a video; tools/segment.py takes an image or a folder."
+            f"{source} is a video; ghostnet segment takes an image or a folder."
         )
     folder = Path(out_dir).expanduser()
     check_folder(folder)

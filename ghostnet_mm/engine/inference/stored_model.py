@@ -1,4 +1,4 @@
-"""What a checkpoint of ``tools/train.py`` holds, made ready for pictures."""
+"""What a checkpoint of ``ghostnet train`` holds, made ready for pictures."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def find_origin(model: nn.Module, batch: Any) -> Origin:
     try:
         with torch.no_grad():
             detector: Any = model  # of mmengine, whose parts have no types
-            data = detector.data_preprocessor(batch, True)
+            data = detector.data_preprocessor(batch, training=True)
             is_batch_bad = not _all_finite(data)
             losses = detector._run_forward(data, "loss")
     # It is only looked at what else there is to say about the batch.

@@ -15,7 +15,7 @@ def read_cards(paths: Iterable[str | Path]) -> list[DeployCard]:
     """Read deploy cards.
 
     Args:
-        paths: JSON files of tools/export.py, or folders with one anywhere below.
+        paths: JSON files of ghostnet export, or folders with one anywhere below.
 
     Raises:
         DataError: A file or folder is missing or has no card.
@@ -25,7 +25,7 @@ def read_cards(paths: Iterable[str | Path]) -> list[DeployCard]:
         files = sorted(path.rglob("deploy_card.json")) if path.is_dir() else [path]
         if not files:
             raise DataError(
-                f"{path} has no deploy_card.json; run tools/export.py first."
+                f"{path} has no deploy_card.json; run ghostnet export first."
             )
         cards += map(DeployCard.read, files)
     return cards

@@ -116,7 +116,7 @@ class DeployCard(Record):
         concat_free: Which blocks they hold without concatenation; ``None`` for none.
     """
 
-    KIND: ClassVar = ("deploy card", "pass one that tools/export.py wrote")
+    KIND: ClassVar = ("deploy card", "export the detector anew")
 
     model: ExportedModel
     machine: Mapping[str, str | int]
@@ -129,7 +129,7 @@ class DeployCard(Record):
     pytorch_network: Latency | None = None
     pytorch_end_to_end: Latency | None = None
     concat_free: ConcatFreeChoice | None = None
-    format: Literal["ghostnet_mm.deploy_card/1"] = "ghostnet_mm.deploy_card/1"
+    format: Literal["ghostnet_mm.deploy_card/2"] = "ghostnet_mm.deploy_card/2"
 
     @property
     def failures(self) -> list[str]:

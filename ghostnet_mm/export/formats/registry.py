@@ -1,4 +1,4 @@
-"""The formats of ``tools/export.py``, by name."""
+"""The formats of ``ghostnet export``, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runtimes of ``tools/quantize.py``."""
+"""The runtimes of ``ghostnet quantize``."""
 
 from __future__ import annotations
 

@@ -54,7 +54,12 @@ def append_selection(
         description,
         input=fed,
         selection=rule,
-        outputs=OutputForm("detections", ("detections", "labels"), False, False),
+        outputs=OutputForm(
+            form="detections",
+            names=("detections", "labels"),
+            class_boxes=False,
+            score_factors=False,
+        ),
     )
     write = NodeWriter("selection")
     factors = "score_factors" if outputs.score_factors else None

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from ghostnet_runtime.atomic_writing import write_text
-from mmdet.datasets import CocoDataset
 
 from ..datasets.annotations.data_set import DataSet
 from ..datasets.annotations.findings import Findings
@@ -161,11 +160,10 @@ def _count_left_out(
 
 
 def _compare_classes(config: PreparedRun, data: DataSet, suspects: Suspects) -> None:
+    """Tell the classes that a config chooses and the data lacks."""
     for _, dataset in datasets_of(config.cfg, "train"):
-        chosen = (dataset.get("metainfo") or {}).get("classes")
+        chosen = (dataset.get("metainfo") or {}).get("classes") or ()
         chosen = (chosen,) if isinstance(chosen, str) else chosen
-        kind = "fit-own-classes" if chosen is None else "fit-class"
-        expected = chosen or CocoDataset.METAINFO["classes"]
-        absent = [name for name in expected if name not in data.classes]
-        suspects.findings.add_all(kind, "", absent)
+        absent = [name for name in chosen if name not in data.classes]
+        suspects.findings.add_all("fit-class", "", absent)
         return

@@ -78,6 +78,18 @@ def test_a_tool_and_its_command_take_the_same_flags(tool):
     assert FLAGS[tool].items() <= ours.items()
 
 
+def test_the_page_of_commands_is_up_to_date(tmp_path, monkeypatch, capsys):
+    tool = load_tool("list_commands")
+    assert tool.main(["--check"]) == 0
+    monkeypatch.setattr(tool, "PAGE", tmp_path / "commands.md")
+    assert tool.main(["--check"]) == 1
+    assert "out of date" in capsys.readouterr().out
+    assert tool.main([]) == 0
+    written = tool.PAGE.read_text()
+    assert "| `train`" in written
+    assert all(flag in written for flag in FLAGS["train"])
+
+
 def test_every_tool_of_a_command_is_a_door():
     for command in COMMANDS:
         if command.tool:

@@ -86,12 +86,6 @@ CHECK_KINDS: dict[str, Kind] = {
         "class that the config names is not in the data",
         "classes that the config names are not in the data",
     ),
-    "fit-own-classes": Kind(
-        NOTE,
-        "class of the config's own data set is not here; --data-root takes the data's",
-        "classes of the config's own data set are not here; --data-root takes the "
-        "data's",
-    ),
     "box-whole": Kind(
         NOTE,
         "box is of its whole picture",

@@ -33,8 +33,14 @@ def check_page(check: DataCheck, data: DataSet, suspects: Suspects) -> str:
     """
     thumbnails = Thumbnails(data, suspects, MOST_BYTES)
     sections = [
-        Section("", (verdict(check),), facts={"data": ", ".join(_roots(check))}),
+        Section(
+            "",
+            (verdict(check),),
+            items=tuple(printable(line) for line in check.lines),
+            facts={"data": ", ".join(_roots(check))},
+        ),
         Section("Splits", table=splits_table(check)),
+        *_findings(check, suspects, thumbnails),
         Section(
             "Classes",
             (
@@ -45,7 +51,6 @@ def check_page(check: DataCheck, data: DataSet, suspects: Suspects) -> str:
             classes_table(check, MOST_ROWS),
         ),
         *_fit_sections(check),
-        *_findings(check, suspects, thumbnails),
         *_samples(data, thumbnails),
     ]
     if thumbnails.is_full:

@@ -25,6 +25,7 @@ from ghostnet_mm.export.formats.base import ExportJob
 from ghostnet_mm.export.formats.onnx.format import OnnxFormat
 from ghostnet_mm.export.graph.detection_graph import DetectionGraph
 from ghostnet_mm.measuring.latency import Gain
+from ghostnet_mm.measuring.machine import has_vnni
 from ghostnet_mm.quantization import quantizing
 from ghostnet_mm.quantization.kernel_times import KernelTime, kernel_times
 from ghostnet_mm.quantization.mixed_precision import keep_worst_in_float, layer_choices
@@ -42,7 +43,7 @@ from ghostnet_mm.quantization.report import (
 )
 from ghostnet_mm.quantization.request import Goal, QuantizationRequest
 from ghostnet_mm.quantization.runtime_steps import FloatSources
-from ghostnet_mm.quantization.runtimes import registry
+from ghostnet_mm.quantization.runtimes import onnx_quantizer, registry
 from ghostnet_mm.quantization.runtimes.onnx_quantizer import OnnxQuantizer
 from ghostnet_mm.quantization.runtimes.openvino_quantizer import OpenvinoQuantizer
 from ghostnet_mm.quantization.runtimes.registry import check_runtimes, usable_methods
@@ -130,6 +131,37 @@ def test_decoding_stays_in_float(exported, quantizer):
     # Resize and Add of the pyramid are of the network.
     kinds = {n.op_type for n in model.graph.node if n.name in nodes}
     assert {"Conv", "Concat", "Resize", "Add"} <= kinds
+
+
+@pytest.mark.parametrize("vnni", [True, False])
+def test_weights_do_not_saturate_where_the_processor_lacks_vnni(
+    exported, vnni, monkeypatch, tmp_path
+):
+    """Catches signed weights on AVX2, where they triple the error."""
+    monkeypatch.setattr(onnx_quantizer, "has_vnni", lambda: vnni)
+    path = OnnxQuantizer(exported[2], pictures()).write_int8(tmp_path / "int8.onnx")
+    kinds = {
+        tensor.data_type
+        for tensor in onnx.load(path).graph.initializer
+        if tensor.name.endswith(".weight_quantized")
+    }
+    signed, unsigned = onnx.TensorProto.INT8, onnx.TensorProto.UINT8
+    assert kinds == {signed if vnni else unsigned}
+    if vnni <= has_vnni():
+        expected = outputs(exported[2], pictures())
+        assert output_error(expected, outputs(path, pictures())).total < 0.15
+
+
+def test_vnni_is_read_from_what_linux_lists(tmp_path, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    listed = tmp_path / "cpuinfo"
+    for flags, expected in (("fma avx2", False), ("avx2 avx512_vnni", True)):
+        listed.write_text(f"model name : x\nflags : {flags}\n")
+        assert has_vnni(listed) is expected
+    assert has_vnni(tmp_path / "none")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    listed.write_text("Features : asimd\n")
+    assert has_vnni(listed)
 
 
 def test_named_layers_stay_in_float(quantizer, tmp_path):

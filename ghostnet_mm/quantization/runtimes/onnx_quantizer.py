@@ -15,6 +15,7 @@ from ghostnet_runtime.description_text import METADATA_KEY
 
 from ...export.formats.libraries import import_library
 from ...export.model_files import finished_model
+from ...measuring.machine import has_vnni
 from ..onnx_layers import conv_layers, network_nodes, surrounded_nodes
 from .quantizer import PathLike, Quantizer, quiet
 
@@ -115,9 +116,11 @@ class OnnxQuantizer(Quantizer):
                 op_types_to_quantize=["Conv", *EVERYTHING],
                 nodes_to_quantize=sorted(nodes),
                 per_channel=per_channel,
-                # AVX-VNNI multiplies unsigned activations with signed weights.
                 activation_type=library.QuantType.QUInt8,
-                weight_type=library.QuantType.QInt8,
+                # VNNI multiplies unsigned with signed; what lacks it would saturate.
+                weight_type=library.QuantType.QInt8
+                if has_vnni()
+                else library.QuantType.QUInt8,
                 calibrate_method=library.CalibrationMethod[METHODS[method]],
                 **options,
             )

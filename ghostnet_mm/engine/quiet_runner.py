@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import _load_checkpoint
+from torch.utils.data import DataLoader
 
 from ..configuration.console import tell
 from .carried_weights import carry_over, class_names_in, stored_classes
@@ -48,6 +49,14 @@ class QuietRunner(Runner):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(_is_for_the_console)
         return logger
+
+    def build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
+        """Build a loader; hooks with ``prepare_dataset`` get its dataset first."""
+        loader = Runner.build_dataloader(*args, **kwargs)
+        for hook in self.hooks:
+            if hasattr(hook, "prepare_dataset"):
+                hook.prepare_dataset(self, loader.dataset)
+        return loader
 
     def build_train_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Build the loop and its dataset; what they print goes to the log."""

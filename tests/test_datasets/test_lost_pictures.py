@@ -49,6 +49,28 @@ def test_a_run_survives_damaged_pictures_and_names_them(tmp_path, monkeypatch):
     assert noted.read_text().count("\n") >= 2
 
 
+def test_workers_of_a_loop_without_epochs_survive_too(tmp_path, monkeypatch):
+    """They start with the loop, before anything can be prepared in a hook."""
+    root = make_tiny_coco(tmp_path / "data")
+    lost = root / "train2017" / "0001.png"
+    lose_later(monkeypatch, lost)
+    loop = (
+        "train_cfg._delete_=True",
+        "train_cfg.type=IterBasedTrainLoop",
+        "train_cfg.max_iters=6",
+        "train_cfg.val_interval=6",
+        "train_dataloader.sampler.type=InfiniteSampler",
+        "train_dataloader.num_workers=1",
+        "train_dataloader.persistent_workers=True",
+        "default_hooks.checkpoint.by_epoch=False",
+    )
+    done = run_here(
+        "train", TINY, "--data-root", root, "--cfg-options", *loop, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{lost} (damaged or not a picture)" in done.stdout
+
+
 def test_a_lost_test_picture_counts_nowhere(tmp_path, monkeypatch):
     root = make_tiny_coco(tmp_path / "data")
     done = run_here(

@@ -51,8 +51,8 @@ class Listing:
         return sorted(filter(is_picture_name, self.files))
 
     def path(self, name: str) -> str:
-        """Return the absolute path of a file."""
-        return os.path.join(self.root, *name.split("/"))
+        """Return the absolute path of a file; one that is absolute stays as it is."""
+        return os.path.join(self.root, *name.split("/")) if name[:1] != "/" else name
 
 
 def suffix_of(name: str) -> str:
@@ -81,6 +81,10 @@ def list_files(root: str | os.PathLike) -> Listing:
     if path.is_file() and path.suffix.lower() in (".json", ".xml", ".yaml", ".yml"):
         listing = list_files(path.parent)
         listing.chosen = path.name
+        if not listing.pictures() and path.parent != path.parent.parent:
+            # As in annotations/instances_train2017.json, the pictures lie beside.
+            listing = list_files(path.parent.parent)
+            listing.chosen = f"{path.parent.name}/{path.name}"
         return listing
     if path.is_file() and path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
         raise DataError(f"The data root {root} is an archive; unpack it first.")

@@ -83,6 +83,32 @@ class PictureSearch:
         again = self._found_from(usual, plain, names, split)
         return [first or second for first, second in zip(found, again, strict=True)]
 
+    @staticmethod
+    def without_doubtful(
+        names: Sequence[str], found: Sequence[Found | None]
+    ) -> list[Found | None]:
+        """Give up files that several pictures of different folders would be.
+
+        ``left/1.jpg`` and ``right/1.jpg`` cannot both be ``photos/1.jpg``; the one
+        whose whole name is there keeps it.
+
+        Args:
+            names: As they are written.
+            found: Where they were found.
+        """
+        claims: dict[str, set[str]] = {}
+        for name, place in zip(names, found, strict=True):
+            if place is not None:
+                claims.setdefault(place.name, set()).add(_folded(_plain(name)))
+        return [
+            None
+            if place is not None
+            and place.how == BY_LAST_PART
+            and not _are_one(claims[place.name])
+            else place
+            for place in found
+        ]
+
     def _found_from(
         self, folder: str, plain: Sequence[str], names: Sequence[str], split: str | None
     ) -> list[Found | None]:
@@ -140,12 +166,12 @@ class PictureSearch:
     ) -> str | None:
         parts = _folded(name).split("/")
 
-        def merit(candidate: str) -> tuple[bool, bool, int]:
+        def merit(candidate: str) -> tuple[int, bool, bool]:
             place = candidate.rpartition("/")[0]
             own = _folded(candidate).split("/")
             pairs = zip(reversed(own), reversed(parts), strict=False)
             equal = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-            return place == folder, split_of(place) == split, equal
+            return equal, place == folder, split_of(place) == split
 
         # Another split may well have a picture of the same name.
         merits = {
@@ -159,6 +185,12 @@ class PictureSearch:
         if len(ranked) > 1 and merits[ranked[0]] == merits[ranked[1]]:
             return None
         return ranked[0] if ranked else None
+
+
+def _are_one(names: set[str]) -> bool:
+    """Say whether names are one path, written from different folders on."""
+    longest = max(names, key=len)
+    return all(f"/{longest}".endswith(f"/{name}") for name in names)
 
 
 def _candidates(source: str, split: str | None) -> list[str]:

@@ -54,7 +54,7 @@ def fit_to_pictures(
     resized = differs & ~before_turning & _same_shape(stated, sizes)
     resized &= (np.abs(stated - sizes) > TOLERANCE).any(axis=1)
     resized = _confirmed_by_boxes(split.objects, resized, stated)
-    drawn_before = before_turning & _fit_only_before(split.objects, sizes)
+    drawn_before = _drawn_before(split.objects, before_turning, sizes)
     _resize(split.objects, resized, stated, sizes)
     _turn(split.objects, drawn_before, headers)
     for kind, chosen in (
@@ -129,16 +129,34 @@ def _confirmed_by_boxes(
     return chosen
 
 
-def _fit_only_before(objects: Objects, sizes: NDArray) -> NDArray[np.bool_]:
-    """Say for each picture whether its boxes fit it only before it is turned."""
+def _drawn_before(
+    objects: Objects, chosen: NDArray[np.bool_], sizes: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Say which of the chosen pictures' boxes were drawn before they were turned.
+
+    Boxes that fit a picture in one frame alone say so for it. One tool has drawn them
+    all, so that most of these speak for the pictures whose boxes fit both; where none
+    speaks, or as many say one thing as the other, the stated size does, which is that
+    before turning.
+
+    Args:
+        objects: The objects.
+        chosen: (N,) which pictures are turned and stated in their size before.
+        sizes: (N, 2) of the pictures after turning.
+    """
     count = len(sizes)
-    if not len(objects):
+    if not len(objects) or not chosen.any():
         return np.zeros(count, bool)
     after = _overhang(objects, sizes) > TOLERANCE
     before = _overhang(objects, sizes[:, ::-1]) > TOLERANCE
     bad_after = np.bincount(objects.pictures, after, count) > 0
     bad_before = np.bincount(objects.pictures, before, count) > 0
-    return bad_after & ~bad_before
+    fits_before = chosen & bad_after & ~bad_before
+    fits_after = chosen & bad_before & ~bad_after
+    if fits_after.sum() > fits_before.sum():
+        return fits_before
+    has_boxes = np.bincount(objects.pictures, minlength=count) > 0
+    return chosen & has_boxes & ~fits_after
 
 
 def _resize(

@@ -1,6 +1,5 @@
 """Writes test pictures with what was found in them."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ class SavePictures(Hook):
         self.folder = Path(folder)
         self.threshold = threshold
         self._failed: list[str] = []
+        self._sources: dict[str, str] = {}
 
     def after_test_iter(
         self,
@@ -45,7 +45,7 @@ class SavePictures(Hook):
         """Draw the boxes, masks or segments of one batch."""
         classes = runner.test_evaluator.dataset_meta["classes"]
         for sample in outputs or ():
-            target = self.folder / os.path.basename(sample.img_path)
+            target = self.folder / self._name_for(sample.img_path)
             if target.resolve() == Path(sample.img_path).resolve():
                 raise OptionError(
                     f"--show-dir {self.folder} is the folder of the pictures "
@@ -57,6 +57,15 @@ class SavePictures(Hook):
                 write_picture(target, found.plot(pixels))
             except (DataError, OSError) as error:
                 self._failed.append(str(error))
+
+    def _name_for(self, path: str) -> str:
+        """Return its own name, with its folder's in front where another has that."""
+        own = Path(path)
+        names = [own.name, f"{own.parent.name}_{own.name}"]
+        names += [f"{number}_{own.name}" for number in range(2, len(self._sources) + 3)]
+        free = next(n for n in names if self._sources.get(n, path) == path)
+        self._sources[free] = path
+        return free
 
     def after_test(self, runner: Runner) -> None:
         """Tell which pictures are missing."""

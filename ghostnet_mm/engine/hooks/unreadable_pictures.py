@@ -36,15 +36,19 @@ class UnreadablePictures(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Start a list for this run."""
-        self._file = os.path.join(runner.log_dir, FILE)
-        self._lost = LostPictures(self._file)
+        self._start_list(runner)
+
+    def prepare_dataset(self, runner: Runner, dataset: Any) -> None:
+        """Prepare a dataset before its loop is made.
+
+        A loop without epochs starts its workers when it is made, and they keep the
+        dataset as it is then.
+        """
+        self._start_list(runner)
+        spare(dataset, self._lost)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Prepare the training pictures."""
-        spare(runner.train_dataloader.dataset, self._lost)
-
-    def before_train(self, runner: Runner) -> None:
-        """Prepare them for a loop without epochs, too."""
+        """Prepare the training pictures, with whatever pipeline they have by now."""
         spare(runner.train_dataloader.dataset, self._lost)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -84,6 +88,10 @@ class UnreadablePictures(Hook):
     def after_train(self, runner: Runner) -> None:
         """Tell what a loop without epochs has lost."""
         self._tell(runner.train_dataloader.dataset)
+
+    def _start_list(self, runner: Runner) -> None:
+        self._file = os.path.join(runner.log_dir, FILE)
+        self._lost = LostPictures(self._file)
 
     def _leave_out(self, dataset: Any, evaluator: Any) -> None:
         barrier()  # The other processes note theirs until then.

@@ -377,6 +377,56 @@ def test_a_turned_photo_whose_boxes_were_drawn_before_is_turned_with_them(tmp_pa
         assert {*annotation["segmentation"][0][1::2]} <= {y, y + h}
 
 
+# Boxes that lie in a photo only before it is turned upright, only after, or in both.
+BEFORE, AFTER, BOTH = [70, 4, 20, 10], [4, 70, 10, 20], [4, 5, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "turned"),
+    [
+        ([BOTH, BOTH, BOTH], 3),  # the stated size alone speaks
+        ([BOTH, AFTER, AFTER], 0),
+        ([BOTH, BEFORE, BEFORE], 3),
+        ([AFTER, AFTER, BEFORE], 1),  # each as it shows
+        ([BOTH, AFTER, BEFORE], 2),
+    ],
+)
+def test_most_turned_photos_speak_for_those_whose_boxes_fit_both_ways(
+    tmp_path, boxes, turned
+):
+    """Catches a decision picture by picture: one data set in two frames."""
+    root = tmp_path / "data"
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    (root / "train").mkdir(parents=True)
+    names = [f"{index}.jpg" for index in range(len(boxes))]
+    for name in names:
+        Image.new("RGB", (96, 64)).save(root / "train" / name, exif=tag.tobytes())
+    write_picture(root / "val" / "a.png")
+    content = coco(names, objects=1)
+    for annotation, box in zip(content["annotations"], boxes, strict=True):
+        annotation["bbox"] = box
+    (root / "train.json").write_text(json.dumps(content))
+    (root / "val.json").write_text(json.dumps(coco(["a.png"])))
+    found = kinds_found(copy_of(root))
+    expected = {"boxes-turned": turned, "picture-turned": len(boxes) - turned}
+    assert found == {kind: count for kind, count in expected.items() if count}
+
+
+@pytest.mark.parametrize("folder", ["annotations", "labels of mine", ""])
+def test_one_annotation_file_finds_its_pictures_beside_its_folder(tmp_path, folder):
+    root = tmp_path / "data"
+    write_pictures(root / "train2017", *(f"{c}.png" for c in "abcde"))
+    file = root / folder / "instances_train2017.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(coco()))
+    (file.parent / "instances_val2017.json").write_text("not this one")
+    copy = copy_of(file)
+    assert set(kinds_found(copy)) <= {"split-made", "split-cut"}
+    pictures = sum(copy.summary.splits[split].pictures for split in ("train", "val"))
+    assert pictures == 5
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_ids_that_pandas_made_floats_are_whole_numbers(root, listed):
     content = coco()

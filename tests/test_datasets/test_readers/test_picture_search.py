@@ -96,6 +96,24 @@ def test_equal_names_in_the_folder_of_another_split_are_not_taken():
     assert [f and f.name for f in found] == [f"val2017/{n}" for n in names[:5]] + [None]
 
 
+def test_the_folders_in_a_name_count_more_than_where_most_pictures_are():
+    files = ["left/1.jpg", "left/2.jpg", "left/3.jpg", "old/right/1.jpg"]
+    names = ["left/1.jpg", "left/2.jpg", "left/3.jpg", "x/right/1.jpg"]
+    found = search(*files).find_all(names, "all.json", None)
+    assert [place.name for place in found] == files
+
+
+def test_one_file_is_not_two_pictures():
+    names = ["a/1.jpg", "b/1.jpg", "c/2.jpg", "photos/3.jpg", "d/3.jpg", "x/4.jpg"]
+    names += ["y/x/4.jpg"]
+    pictures = search(*(f"photos/{number}.jpg" for number in range(1, 5)))
+    found = pictures.find_all(names, "all.json", None)
+    kept = pictures.without_doubtful(names, found)
+    # 2.jpg is claimed once, 3.jpg by its whole name, and 4.jpg by one name, twice.
+    expected = [None, None, "2.jpg", "3.jpg", None, "4.jpg", "4.jpg"]
+    assert [place and place.name.partition("/")[2] for place in kept] == expected
+
+
 def test_where_most_pictures_are_decides_between_files_of_one_name():
     names = [f"{i}.jpg" for i in range(50)]
     files = [f"photos/shoot/{name}" for name in names]

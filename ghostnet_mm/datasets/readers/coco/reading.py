@@ -101,7 +101,9 @@ def _pictures(
         if not isinstance(source_id, int | str) or isinstance(source_id, bool):
             source_id = name
         named.append((source_id, name, entry))
-    found = reading.search.find_all([name for _, name, _ in named], place, split)
+    names = [name for _, name, _ in named]
+    found = reading.search.find_all(names, place, split)
+    found = reading.search.without_doubtful(names, found)
     pictures: list[Picture] = []
     by_id: dict[object, int] = {}
     by_file: dict[str, int] = {}

@@ -263,7 +263,11 @@ def _roots(listings: Sequence[Listing]) -> str:
 
 
 def list_roots(roots: Sequence[str | os.PathLike]) -> list[Listing]:
-    """List data roots; see `list_files`."""
-    return [
-        list_files(root) for root in dict.fromkeys(os.fspath(root) for root in roots)
-    ]
+    """List data roots, each folder or file once however it is written.
+
+    See `list_files`.
+    """
+    by_place = {
+        os.path.realpath(os.path.expanduser(root)): root for root in roots[::-1]
+    }
+    return [list_files(root) for root in list(by_place.values())[::-1]]

@@ -84,6 +84,13 @@ def test_every_change_of_the_data_is_seen(root, readings, change):
     assert len(readings) == 2
 
 
+def test_one_root_written_in_two_ways_is_one_root(root, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(root, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    listings = reading.list_roots([root, f"{root}/", "data", "link", "data/../data"])
+    assert [listing.root for listing in listings] == [root]
+
+
 def test_other_ways_of_reading_are_other_copies(root, readings):
     assert file_of(copy_of(root)) != file_of(copy_of(root, crowd_as_objects=True))
 

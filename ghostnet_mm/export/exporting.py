@@ -9,6 +9,7 @@ from pathlib import Path
 from ghostnet_runtime.atomic_writing import finished_folder
 from ghostnet_runtime.description import Description
 
+from ..configuration.command_line import RunInterrupted
 from ..configuration.console import tell
 from ..engine.inference.detection import TrainedDetector
 from ..errors import OptionError
@@ -38,7 +39,8 @@ def export_detector(
 ) -> DeployCard:
     """Export a detector, measure every file, and write the deploy card.
 
-    Everything appears in ``out_dir`` at the end; an error leaves nothing behind.
+    Everything appears in ``out_dir`` at the end; an error leaves nothing behind. Files
+    that are written when measuring is interrupted are kept, without a card.
     Tolerances that were not kept are in the card's ``failures``, and the files are
     there for a look.
 
@@ -50,6 +52,7 @@ def export_detector(
 
     Raises:
         UserError: The detector, a format or an option is impossible.
+        KeyboardInterrupt: After the files written until then were put in ``out_dir``.
     """
     graph = DetectionGraph(detector)
     detector = resized_detector(detector, request.size)
@@ -59,9 +62,29 @@ def export_detector(
     formats = _formats(graph, description, request)
     with finished_folder(out_dir) as folder, torch_threads(request.threads):
         written = _write(detector, graph, description, formats, folder, request)
+        card = _write_card(written, folder, request)
+        kept = ", ".join(sorted(path.name for path in folder.iterdir()))
+    if card is None:
+        tell(
+            f"\ninterrupted: {kept} in {out_dir} are whole, but not measured; "
+            f"{CARD_JSON} and {CARD_PAGE} are missing, or of an earlier export: repeat "
+            f"the command for them"
+        )
+        raise RunInterrupted
+    return card
+
+
+def _write_card(
+    written: WrittenExport, folder: Path, request: ExportRequest
+) -> DeployCard | None:
+    """Measure the files and write card and page; None where it was interrupted."""
+    try:
         card, photos = measured_card(written, request)
-        card.write_json(folder / CARD_JSON)
-        (folder / CARD_PAGE).write_text(card_page(card, photos), encoding="utf-8")
+        page = card_page(card, photos)
+    except KeyboardInterrupt:
+        return None
+    card.write_json(folder / CARD_JSON)
+    (folder / CARD_PAGE).write_text(page, encoding="utf-8")
     return card
 
 

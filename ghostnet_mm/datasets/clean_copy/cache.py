@@ -22,7 +22,7 @@ from ..readers.json_files import read_bytes
 from ..readers.listing import Listing, suffix_of
 
 # To be raised whenever the same data gives another copy.
-VERSION = 3
+VERSION = 4
 PLACE = "GHOSTNET_MM_CACHE"
 ANNOTATION_SUFFIXES = frozenset(
     {".data", ".json", ".names", ".txt", ".xml", ".yaml", ".yml"}

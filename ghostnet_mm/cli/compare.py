@@ -43,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whose data, optimizer, schedule and hooks are used (%(default)s)",
     )
     parser.add_argument(
-        "--data-root", required=True, metavar="DIR", help="a folder in COCO layout"
+        "--data-root",
+        required=True,
+        action="append",
+        metavar="DIR",
+        help="your folder, in any format that train reads; repeated for several, which "
+        "are joined by the names of their classes",
     )
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0], help="one run each (0)"

@@ -33,7 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "configs", nargs="*", metavar="CONFIG", help="default: all of configs/"
     )
     parser.add_argument(
-        "--data-root", required=True, metavar="DIR", help="a folder in COCO layout"
+        "--data-root",
+        required=True,
+        action="append",
+        metavar="DIR",
+        help="your folder, in any format that train reads; repeated for several, which "
+        "are joined by the names of their classes",
     )
     parser.add_argument(
         "--size",

@@ -1,5 +1,6 @@
 """One run per candidate and seed, each in a process of its own; finished ones stay."""
 
+import functools
 import multiprocessing
 import os
 import sys
@@ -18,6 +19,7 @@ from ..configuration.command_line import run_tool
 from ..configuration.console import tell
 from ..configuration.data.checks import check_data
 from ..configuration.files.reading import read_config
+from ..configuration.options import Folders
 from ..engine.run import run_training
 from ..errors import OptionError
 from ..reporting.records import Record
@@ -62,7 +64,7 @@ class Comparison:
 def compare(
     candidates: Sequence[ComparedDetector],
     recipe: Config,
-    data_root: str,
+    data_root: Folders,
     seeds: Sequence[int],
     out_dir: str | Path,
 ) -> Comparison:
@@ -76,7 +78,7 @@ def compare(
         candidates: What to train.
         recipe: What gives data, optimizer, schedule and hooks, as `load_recipe`
             returns it.
-        data_root: A folder in COCO layout.
+        data_root: The folder or folders, in any format that training reads.
         seeds: One run each.
         out_dir: Gets ``<label>/seed-<n>/`` for each run.
 
@@ -132,6 +134,10 @@ class _PlannedRun:
     def name(self) -> str:
         return f"{self.label}, seed {self.seed}"
 
+    @functools.cached_property
+    def _text(self) -> str:
+        return self.cfg.pretty_text  # which takes a while
+
     @property
     def config_file(self) -> Path:
         # Not inside: the runner writes there what it makes of a config of this name.
@@ -162,7 +168,7 @@ class _PlannedRun:
             stored = self.config_file.read_text(encoding="utf-8")
         except FileNotFoundError:
             return False
-        return stored == self.cfg.pretty_text
+        return stored == self._text
 
     def train(self) -> int | None:
         """Train, or go on where a run of this config was interrupted.
@@ -172,7 +178,7 @@ class _PlannedRun:
         """
         goes_on = self._is_of_this_config()
         if not goes_on:
-            write_text(self.config_file, self.cfg.pretty_text)
+            write_text(self.config_file, self._text)
         # mmengine keeps state per process: loggers, message hubs, visualizers.
         process = multiprocessing.get_context("spawn").Process(
             target=_run_process,

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..configuration import Options, load_config
+from ..configuration.options import Folders
 from ..errors import OptionError
 from .compared_detectors import ComparedDetector
 
@@ -16,7 +17,7 @@ SCHEDULE_LENGTHS = ("begin", "end", "T_max")
 
 
 def candidate_config(
-    recipe: Config, candidate: ComparedDetector, data_root: str
+    recipe: Config, candidate: ComparedDetector, data_root: Folders
 ) -> Config:
     """Put a candidate's model into a recipe.
 
@@ -26,7 +27,7 @@ def candidate_config(
     Args:
         recipe: The recipe, as `load_recipe` returns it.
         candidate: What is to be trained.
-        data_root: The folder in COCO layout that the recipe reads.
+        data_root: The folder or folders that the recipe reads.
 
     Raises:
         UserError: The candidate's config or its options are impossible.
@@ -50,12 +51,12 @@ def candidate_config(
     return Config(merged, filename=own.filename)
 
 
-def load_recipe(path: str, data_root: str, epochs: int | None) -> Config:
+def load_recipe(path: str, data_root: Folders, epochs: int | None) -> Config:
     """Read the config whose data, optimizer, schedule and hooks all candidates share.
 
     Args:
         path: The config file.
-        data_root: The folder in COCO layout.
+        data_root: The folder or folders, in any format that training reads.
         epochs: The budget; schedules that count epochs are stretched to it.
 
     Raises:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from ..configuration import Options, load_config
 from ..configuration.files.reading import read_config
 from ..configuration.model.task_scopes import DETECTION, scope_of
+from ..configuration.options import Folders
 from ..evaluation.without_prints import without_messages
 from .made_up_labels import made_up_batch
 
@@ -46,7 +47,7 @@ class ConfigTrial:
 
 
 def try_config(
-    path: str | Path, data_root: str | Path, size: int | None = None, steps: int = 2
+    path: str | Path, data_root: Folders, size: int | None = None, steps: int = 2
 ) -> ConfigTrial:
     """Train a config for a few steps of two pictures, and predict on two more.
 
@@ -56,7 +57,8 @@ def try_config(
 
     Args:
         path: The config file.
-        data_root: A folder in COCO layout; panoptic configs need its panoptic part.
+        data_root: The folder or folders, in any format that training reads; panoptic
+            configs need COCO's panoptic layout.
         size: Scale the config's image sizes so that the largest has this many pixels;
             None keeps them.
         steps: Training steps.
@@ -66,10 +68,10 @@ def try_config(
     """
     # Every weight's initialization is logged, and pycocotools prints.
     with without_messages():
-        return _try(Path(path), str(data_root), size, steps)
+        return _try(Path(path), data_root, size, steps)
 
 
-def _try(path: Path, data_root: str, size: int | None, steps: int) -> ConfigTrial:
+def _try(path: Path, data_root: Folders, size: int | None, steps: int) -> ConfigTrial:
     register_all_modules(init_default_scope=False)
     scope = scope_of(read_config(path))
     detects = scope == DETECTION

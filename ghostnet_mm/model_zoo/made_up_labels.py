@@ -1,5 +1,6 @@
 """Real pictures with made-up labels, for models that do not learn from boxes."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,29 +9,32 @@ import torch
 from ghostnet_runtime.picture_reading import read_picture
 from mmengine.config import Config
 
+from ..configuration.options import Folders
 from ..errors import DataError
 
 DEFAULT_SIZE = 224
 
 
 def made_up_batch(
-    cfg: Config, data_root: str, size: int | None, count: int
+    cfg: Config, data_root: Folders, size: int | None, count: int
 ) -> dict[str, Any]:
     """Return a batch as a data loader would, before the data preprocessor.
 
     Args:
         cfg: A config of mmpretrain or mmsegmentation.
-        data_root: A folder with JPEG pictures, at any depth.
+        data_root: The folder or folders with JPEG pictures, at any depth.
         size: Side of the pictures in pixels; None takes the config's crop, or 224.
         count: How many.
 
     Raises:
         DataError: The folder has too few pictures, or one cannot be read.
     """
-    files = sorted(Path(data_root).rglob("*.jpg"))[:count]
+    roots = [data_root] if isinstance(data_root, str | os.PathLike) else data_root
+    files = [file for root in roots for file in sorted(Path(root).rglob("*.jpg"))]
     if len(files) < count:
         raise DataError(
-            f"{data_root} has no {count} JPEG pictures; name another folder."
+            f"{' and '.join(map(str, roots))} has no {count} JPEG pictures; name "
+            f"another folder."
         )
     preprocessor = cfg.model.get("data_preprocessor") or {}
     crop = preprocessor.get("size") or (DEFAULT_SIZE, DEFAULT_SIZE)
@@ -39,7 +43,7 @@ def made_up_batch(
         torch.from_numpy(cv2.resize(read_picture(file)[0], (width, height)))
         .permute(2, 0, 1)
         .contiguous()
-        for file in files
+        for file in files[:count]
     ]
     label = _semantic_sample if cfg.default_scope == "mmseg" else _class_sample
     return dict(

@@ -1,5 +1,6 @@
 """Every candidate gets the recipe's training and keeps its own model."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_only_the_model_is_the_candidates_own(data_root):
     for key in ("train_dataloader", "val_dataloader", "optim_wrapper", "train_cfg"):
         assert merged[key].to_dict() == recipe[key].to_dict()
     assert merged.get("custom_hooks") == recipe.get("custom_hooks")
+
+
+def test_several_folders_are_joined_for_recipe_and_candidate(data_root, tmp_path):
+    roots = [data_root, str(make_tiny_coco(tmp_path / "more"))]
+    recipe = load_recipe(TINY, roots, epochs=None)
+    for cfg in (recipe, candidate_config(recipe, ComparedDetector("a", TINY), roots)):
+        content = json.loads(Path(cfg.train_dataloader.dataset.ann_file).read_text())
+        assert len(content["images"]) == 8
 
 
 def test_a_config_of_an_installed_package_can_take_part(data_root):

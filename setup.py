@@ -64,6 +64,7 @@ setup(
         "numpy>=2.0",
         "opencv-python",
         "pycocotools>=2.0.7",
+        "hotcoco>=1.3,<2",
         "scikit-image>=0.22",
         "scikit-learn>=1.3",
         "tabulate>=0.9",

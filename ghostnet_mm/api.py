@@ -23,14 +23,15 @@ from .configuration import Options, TrainingFlags, prepare_config
 from .configuration.files.reading import is_config, read_config
 from .configuration.files.work_dir import last_work_dir, new_work_dir
 from .configuration.options import LATEST, Folders
+from .engine.evaluation import Evaluation
 from .engine.inference.detection import (
     TrainedDetector,
     load_detector,
     write_panoptic_png,
 )
-from .engine.inference.stored_model import read_stored_model
+from .engine.inference.stored_model import config_to_run, read_stored_model
 from .engine.run import run_testing, run_training
-from .engine.run_record import Callback, Callbacks, Evaluation, Run, StopTraining
+from .engine.run_record import Callback, Callbacks, Run, StopTraining
 from .errors import OptionError
 from .evaluation.predictions import PanopticMap
 from .export.trained_export import ExportedFiles, ExportFlags, export_trained
@@ -340,7 +341,4 @@ class Detector(PictureDetector[Detections | PanopticMap]):
         assert self._checkpoint is not None
         stored = read_stored_model(self._checkpoint)
         # The run's name, which its dumped config gets.
-        settings, name = stored.cfg.to_dict(), f"{self._name}.py"
-        cfg = Config(settings, cfg_text=f"# {self._checkpoint}", filename=name)
-        cfg.load_from, cfg.resume = None, False
-        return cfg
+        return config_to_run(stored, f"{self._name}.py")

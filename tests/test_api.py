@@ -176,7 +176,7 @@ def test_names_and_defaults_are_those_of_the_commands():
     assert train | set(TrainingFlags.__annotations__) == set(parsed("train"))
     assert set(parsed("train")) == set(options)
     test = parsed("test")
-    del test["checkpoint"]
+    del test["checkpoint"], test["compare"]  # Evaluation.compare
     same(taken(Detector.evaluate), test)
     detect = parsed("detect")
     for name in ("checkpoint", "device", "cfg_options"):  # of the constructor

@@ -15,7 +15,8 @@ examples:
   ghostnet test retinanet_ghostnet_coco epoch_12.pth --data-root coco
   ghostnet test retinanet_ghostnet_digits \\
       work_dirs/retinanet_ghostnet_digits/epoch_5.pth \\
-      --out digits.json --show-dir pictures"""
+      --out digits.json --show-dir pictures
+  ghostnet test gfl_ghostnet-nano_coco a.pth --data-root photos --compare b.pth"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", help="write the detections as COCO results JSON"
     )
     parser.add_argument(
+        "--compare",
+        metavar="OTHER",
+        help="test the checkpoint OTHER, with the config it carries, on the same "
+        "pictures, and say whether it is better",
+    )
+    parser.add_argument(
         "--show-dir", metavar="DIR", help="write the pictures with their detections"
     )
     parser.add_argument(
@@ -39,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.3,
         metavar="S",
-        help="lowest score drawn in the pictures (default: 0.3); AP counts them all",
+        help="lowest score drawn in the pictures, and counted for one class taken for "
+        "another (default: 0.3); AP counts them all",
     )
     parser.add_argument(
         "--work-dir",
@@ -52,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
     from ghostnet_mm.configuration import Options, prepare_run
+    from ghostnet_mm.engine.paired_test import compare_tests, prepare_other
     from ghostnet_mm.engine.run import run_testing
 
     options = Options.from_arguments(arguments)
     prepared = prepare_run(arguments.config, options, training=False)
-    run_testing(
+    other = arguments.compare and prepare_other(prepared.cfg, arguments.compare)
+    evaluation = run_testing(
         prepared.cfg,
         arguments.checkpoint,
         model=prepared.model,
@@ -64,3 +74,11 @@ def run(arguments: argparse.Namespace) -> None:
         show_dir=arguments.show_dir,
         score_threshold=arguments.score_threshold,
     )
+    if other:
+        compare_tests(
+            evaluation,
+            arguments.checkpoint,
+            other,
+            arguments.compare,
+            arguments.score_threshold,
+        )

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..errors import OptionError
 from .data.data_root import point_at_data_root
-from .data.dataloaders import drop_settings_of_absent_workers
+from .data.dataloaders import cap_workers, drop_settings_of_absent_workers
 from .files.option_keys import check_option_keys
 from .files.reading import read_config
 from .model.fitting import fit_model_together
@@ -99,6 +99,7 @@ def _apply(cfg: Config, options: Options, training: bool) -> nn.Module:
     enter_scope(cfg)
     file_model = copy.deepcopy(cfg.model)
     _merge_assignments(cfg, options)
+    cap_workers(cfg, options.cfg_options, told=training)
     drop_settings_of_absent_workers(cfg)
     point_at_data_root(cfg, options, training=training)
     if options.backbone_weights is not None:

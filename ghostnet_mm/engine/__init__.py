@@ -1,5 +1,6 @@
 """Running a config: the runner, its hooks, and detection on pictures."""
 
+from ..evaluation.fast_coco_metric import FastCocoMetric
 from .hooks.early_stop import EarlyStop
 from .hooks.lone_norm_values import LoneNormValues
 from .hooks.non_finite_loss import NonFiniteLoss
@@ -7,6 +8,7 @@ from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
 from .hooks.unreadable_pictures import UnreadablePictures
+from .hooks.validation_losses import ValidationLosses
 from .hooks.weight_average import StepEMAHook, WeightAverage
 from .hooks.whole_checkpoints import WholeCheckpoints
 from .quiet_runner import QuietRunner
@@ -22,6 +24,7 @@ __all__ = [
     "CompileParts",
     "CpuAmpOptimWrapper",
     "EarlyStop",
+    "FastCocoMetric",
     "GhostLayerDecayOptimWrapperConstructor",
     "LoneNormValues",
     "NonFiniteLoss",
@@ -32,6 +35,7 @@ __all__ = [
     "SavePictures",
     "StepEMAHook",
     "UnreadablePictures",
+    "ValidationLosses",
     "WeightAverage",
     "WholeCheckpoints",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 from ghostnet_runtime.atomic_writing import finished_file
 
 from ..datasets.clean_copy.original_ids import restore_ids
+from ..datasets.layouts.folder import is_coco_metric
 from ..errors import OptionError
 
 
@@ -44,7 +45,7 @@ def write_results_to(evaluators: Any, prefix: str) -> None:
         OptionError: No evaluator is a ``CocoMetric``.
     """
     for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if str(metric.get("type")).rpartition(".")[2] == "CocoMetric":
+        if is_coco_metric(metric):
             metric["outfile_prefix"] = prefix
             return
     raise OptionError("--out needs a CocoMetric as test_evaluator in the config.")

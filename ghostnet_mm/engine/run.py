@@ -26,8 +26,9 @@ from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scop
 from ..configuration.training.resuming import checkpoint_to_resume
 from ..datasets.wrappers import datasets_of
 from ..errors import OptionError
-from ..evaluation.coco_table import ask_for_full_table
+from ..evaluation.coco_table import ask_for_full_table, use_fast_metric
 from .detector_checkpoint import check_fit
+from .evaluation import Evaluation, judged_by, tell_errors
 from .hooks.result_table import ResultTable
 from .hooks.stop_on_signal import StopOnSignal, stop_signals
 from .hooks.training_record import TrainingRecord
@@ -43,7 +44,7 @@ from .result_files import (
     write_results_to,
 )
 from .run_files import finished_run, keep_best
-from .run_record import Callbacks, Evaluation, Run, StopTraining
+from .run_record import Callbacks, Run, StopTraining
 from .start_checks import check_weights, forget_pretrained
 
 CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
@@ -71,6 +72,8 @@ def run_training(
             another thread has one.
     """
     cfg = _with_hooks(cfg, *CONSOLE_HOOKS, "LoneNormValues", "NonFiniteLoss")
+    if scope_of(cfg) not in OPTIONAL_SCOPES and cfg.get("val_evaluator") is not None:
+        cfg = _with_hooks(cfg, "ValidationLosses")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
@@ -88,6 +91,7 @@ def run_training(
     _make_interruptible(cfg)
     keep_best(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
+    use_fast_metric(cfg.get("val_evaluator") or [])
     with (
         own_instances(),
         new_work_dir_removed_on_mistake(cfg.work_dir),
@@ -162,6 +166,7 @@ def run_testing(
         )
     cfg.load_from, cfg.resume = str(checkpoint), False
     ask_for_full_table(cfg.test_evaluator)
+    use_fast_metric(cfg.test_evaluator, keep=True)
     if show_dir is not None:
         cfg.custom_hooks.append(
             dict(type="SavePictures", folder=str(show_dir), threshold=score_threshold)
@@ -185,12 +190,17 @@ def run_testing(
         )
         metrics = runner.test()
         class_scores = dict(_results(runner).class_scores)
+        judged, errors = judged_by(runner.test_evaluator), {}
+        if is_first_process():
+            errors = tell_errors(judged, score_threshold)
+            evaluation = Evaluation(metrics, class_scores, errors, judged)
+            write_text(Path(cfg.work_dir) / "evaluation.json", evaluation.as_json())
         if out is not None and is_first_process():
             for file in move_results(results, Path(out), file_tested_on(cfg)):
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
-    return Evaluation(metrics, class_scores)
+    return Evaluation(metrics, class_scores, errors, judged)
 
 
 def file_tested_on(cfg: Config) -> str | None:

@@ -25,6 +25,8 @@ class Progress:
         scores: Of a validation, by mmdet's names; empty where there was none.
         learning_rate: The highest of all parameters.
         work_dir: Where the run's files are.
+        validation_losses: Of the same validation, ``val_loss`` and its parts, see
+            `ValidationLosses`.
     """
 
     epoch: int
@@ -35,11 +37,13 @@ class Progress:
     scores: Mapping[str, float]
     learning_rate: float
     work_dir: Path
+    validation_losses: Mapping[str, float] = field(default_factory=dict)
 
     def row(self) -> dict[str, float]:
         """Return the record as a row of a table."""
         place = dict(epoch=self.epoch, iteration=self.iteration)
-        return {**place, "lr": self.learning_rate, **self.losses, **self.scores}
+        losses = {**self.losses, **self.validation_losses}
+        return {**place, "lr": self.learning_rate, **losses, **self.scores}
 
 
 Callback = Callable[[Progress], object]
@@ -75,7 +79,8 @@ class Run:
         last_scores: Of the last validation.
         curves: A row for each epoch (each validation, in a run that counts iterations):
             ``epoch``, ``iteration``, ``lr``, the mean losses and, where it was
-            validated, the scores. Of a resumed run, since then.
+            validated, ``val_loss`` with its parts and the scores. Of a resumed run,
+            since then.
         plots: Pictures of the curves.
     """
 
@@ -85,16 +90,3 @@ class Run:
     last_scores: Mapping[str, float]
     curves: tuple[Mapping[str, float], ...]
     plots: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The scores of a test.
-
-    Attributes:
-        scores: By the names of mmdet, mmseg or mmpretrain.
-        class_scores: COCO AP by class name, NaN where there was nothing to find.
-    """
-
-    scores: Mapping[str, float]
-    class_scores: Mapping[str, float] = field(default_factory=dict)

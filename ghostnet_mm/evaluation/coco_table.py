@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
+from ..datasets.layouts.folder import is_coco_metric, is_of_type
 from ..reporting.tables import NOT_MEASURED, Table
 
 METRIC_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
@@ -34,7 +35,7 @@ def ask_for_full_table(evaluator: Any) -> None:
         evaluator: An evaluator config or a list of them; changed in place.
     """
     for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
-        if str(metric.get("type")).rpartition(".")[2] != "CocoMetric":
+        if not is_coco_metric(metric):
             continue
         tasks = metric.get("metric", "bbox")
         tasks = [tasks] if isinstance(tasks, str) else tasks
@@ -45,6 +46,20 @@ def ask_for_full_table(evaluator: Any) -> None:
         counts_100 = metric.get("proposal_nums", [100])[0] == 100
         if metric.get("metric_items") is None and counts_100:
             metric["metric_items"] = [*METRIC_ITEMS, RECALL_ITEM]
+
+
+def use_fast_metric(evaluator: Any, keep: bool = False) -> None:
+    """Put our fast metric in the place of mmdet's ``CocoMetric``, see `FastCocoMetric`.
+
+    Args:
+        evaluator: An evaluator config or a list of them; changed in place.
+        keep: Whether it shall keep what was found, for a look at the errors.
+    """
+    for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+        if is_of_type(metric, "CocoMetric"):
+            metric["type"] = "mmdet.FastCocoMetric"
+        if keep and is_of_type(metric, "FastCocoMetric"):
+            metric["keep"] = True
 
 
 def take_class_scores(

@@ -35,6 +35,8 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
                 [row[name] for row in known],
                 marker="." if len(known) < 40 else None,
                 label=name.rpartition("/")[2],
+                # Validation's beside the training's of the same name.
+                linestyle="--" if name.startswith("val_") else "-",
             )
         panel.set_xlabel(axis)
         panel.set_ylabel(label)

@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 from support.tiny_coco import make_tiny_coco
 
 from ghostnet_mm.configuration import Options, load_config
+from ghostnet_mm.configuration.data import dataloaders
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,24 @@ def test_one_line_for_all_loaders(project_root, capsys):
         "train_dataloader, val_dataloader, test_dataloader: without workers there is "
         "no persistent_workers=True"
     ]
+
+
+def test_no_more_workers_than_cores_unless_they_are_asked_for(
+    project_root, capsys, monkeypatch
+):
+    """Catches eight processes on two cores, and PyTorch's warning each epoch."""
+    monkeypatch.setattr(dataloaders, "usable_cores", lambda: 2)
+    path = project_root / "configs" / "gfl_ghostnet-nano_coco.py"
+    cfg = load_config(path)
+    workers = [cfg[f"{split}_dataloader"].num_workers for split in ("train", "val")]
+    assert workers == [2, 2]
+    told = capsys.readouterr().out
+    assert (
+        "train: 2 loading processes, one for each core, where the config has 8" in told
+    )
+    asked = Options(cfg_options={"train_dataloader.num_workers": 5})
+    assert load_config(path, asked).train_dataloader.num_workers == 5
+    monkeypatch.setattr(dataloaders, "usable_cores", lambda: 64)
+    capsys.readouterr()
+    assert load_config(path).train_dataloader.num_workers == 8
+    assert "loading process" not in capsys.readouterr().out

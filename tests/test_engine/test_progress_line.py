@@ -27,7 +27,9 @@ def make_runner(kind, **values):
         train_dataloader=range(10),
         val_dataloader=SimpleNamespace(dataset=range(40)),
         optim_wrapper=SimpleNamespace(get_lr=lambda: {"lr": [0.02]}),
-        message_hub=SimpleNamespace(get_info=lambda name, default: default),
+        message_hub=SimpleNamespace(
+            get_info=lambda name, default: default, log_scalars={}
+        ),
     )
     return SimpleNamespace(**{**defaults, **values})
 

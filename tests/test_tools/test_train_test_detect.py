@@ -132,6 +132,28 @@ def test_testing_writes_coco_results_and_pictures(trained, tmp_path):
     assert pictures == ["0000.png", "0001.png", "0002.png", "0003.png"]
 
 
+def test_testing_says_whether_another_checkpoint_is_better(trained, tmp_path):
+    checkpoints = trained / "run" / "epoch_10.pth", trained / "run" / "epoch_5.pth"
+    done = run_here(
+        *("test", TINY, checkpoints[0], "--data-root", trained / "data"),
+        *("--compare", checkpoints[1], "--work-dir", "tested"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not found (Miss)" in done.stdout
+    assert "4 pictures drawn again 1000 times" in done.stdout
+    compared = json.loads((tmp_path / "tested" / "comparison.json").read_text())
+    main = compared["bbox"]["scores"][0]
+    assert main["low"] <= main["second"] - main["first"] <= main["high"]
+    for place, score in (("tested", "first"), ("tested/compared", "second")):
+        alone = json.loads((tmp_path / place / "evaluation.json").read_text())
+        assert alone["scores"]["coco/bbox_mAP"] == pytest.approx(main[score], abs=6e-4)
+        kinds = {
+            kind["name"]: kind["count"] for kind in alone["errors"]["bbox"]["kinds"]
+        }
+        assert sum(kinds.values()) > 0
+
+
 def test_testing_does_not_touch_the_run(trained, tmp_path):
     shutil.copytree(trained / "run", tmp_path / "work_dirs" / "tiny_detector")
     before = (tmp_path / "work_dirs/tiny_detector/tiny_detector.py").read_bytes()

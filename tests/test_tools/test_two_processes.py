@@ -1,5 +1,6 @@
 """Two gloo processes on CPUs do what one does."""
 
+import json
 import os
 import re
 import subprocess
@@ -70,6 +71,40 @@ def test_dist_train_trains_and_evaluates(tmp_path):
     assert done.stdout.count("AP small") == 1
     meta = load_checkpoint_file(tmp_path / "run" / "epoch_2.pth")["meta"]
     assert meta["iter"] == 4
+
+
+def test_two_processes_score_as_one_does(tmp_path):
+    make_tiny_coco(tmp_path / "data")
+    trained = run(
+        *(sys.executable, "-m", "ghostnet_mm", "train", TINY, "--data-root", "data"),
+        *("--epochs", "16", "--seed", "0", "--work-dir", "run"),
+        cwd=tmp_path,
+    )
+    assert trained.returncode == 0, trained.stderr
+    test = (
+        "-m",
+        "ghostnet_mm",
+        "test",
+        TINY,
+        "run/epoch_16.pth",
+        "--data-root",
+        "data",
+    )
+    alone = run(sys.executable, *test, "--work-dir", "alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    together = run(
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *("--nproc-per-node", "2", *test, "--launcher", "pytorch"),
+        *("--work-dir", "together"),
+        cwd=tmp_path,
+    )
+    assert together.returncode == 0, together.stderr
+    expected, found = (
+        json.loads((tmp_path / name / "evaluation.json").read_text())
+        for name in ("alone", "together")
+    )
+    assert expected["scores"]["coco/bbox_mAP"] > 0
+    assert found == expected
 
 
 @pytest.mark.parametrize("arguments", [[], [TINY], [TINY, "--amp"]])

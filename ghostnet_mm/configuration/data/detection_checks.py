@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from ...datasets.checks.panoptic import check_panoptic_annotations
 from ...datasets.clean_copy.copying import split_behind
+from ...datasets.layouts.folder import is_coco_metric
 from ...datasets.wrappers import inner_datasets
 from ...errors import DataError, OptionError
 from .stated_classes import dataset_class
@@ -219,7 +220,7 @@ def _check_evaluators(
 ) -> None:
     for evaluator in _listed(evaluators):
         kind = str(evaluator.get("type")).rpartition(".")[2]
-        if kind not in ("CocoMetric", "CocoPanopticMetric"):
+        if not is_coco_metric(evaluator) and kind != "CocoPanopticMetric":
             continue
         files: dict[str, str | None] = {"ann_file": folders[0].ann_file}
         if kind == "CocoPanopticMetric":

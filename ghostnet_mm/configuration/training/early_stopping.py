@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...datasets.layouts.folder import is_coco_metric
 from ...errors import OptionError
 
 PATIENCE = 5
@@ -14,6 +15,7 @@ VALIDATION = ("val_dataloader", "val_cfg", "val_evaluator")
 # Name of the main score behind the metric's prefix; CocoMetric puts the kind before it.
 MAIN_SCORES = {
     "CocoMetric": ("coco", "mAP"),
+    "FastCocoMetric": ("coco", "mAP"),
     "VOCMetric": ("pascal_voc", "mAP"),
     "CrowdHumanMetric": ("crowd_human", "mAP"),
     "OpenImagesMetric": ("openimages", "mAP"),
@@ -72,7 +74,7 @@ def main_score(evaluators: Any) -> str:
         if kind not in MAIN_SCORES:
             continue
         prefix, name = MAIN_SCORES[kind]
-        if kind == "CocoMetric":
+        if is_coco_metric(evaluator):
             metric = evaluator.get("metric", "bbox")
             metric = metric if isinstance(metric, str) else metric[0]
             if metric not in ("bbox", "segm"):

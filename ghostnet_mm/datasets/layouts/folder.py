@@ -1,7 +1,7 @@
 """What COCO-layout folders have in common: the names of splits, files and images."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -109,9 +109,14 @@ def use_validation_for_testing(root: Path, splits: dict) -> None:
         )
 
 
-def is_of_type(part: dict, name: str) -> bool:
+def is_of_type(part: Mapping, name: str) -> bool:
     """Say whether a config's ``type`` is ``name``, with or without a scope."""
     return str(part.get("type")).rpartition(".")[2] == name
+
+
+def is_coco_metric(metric: Mapping) -> bool:
+    """Say whether an evaluator's config is mmdet's ``CocoMetric`` or our fast one."""
+    return any(is_of_type(metric, name) for name in ("CocoMetric", "FastCocoMetric"))
 
 
 def only_dataset(loader: dict, split: str, kind: str) -> dict:

@@ -14,6 +14,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...evaluation.coco_table import summary
+from .validation_losses import validation_losses
 
 # Until a validation has been timed, an image is taken to cost this share of a training
 # image: the forward pass without the backward.
@@ -101,7 +102,9 @@ class ProgressLine(Hook):
         self._validation_time = time.monotonic() - self._validation_started
         if is_main_process():
             place = self._place(runner)
-            self.line.say(f"{place} validation: {summary(metrics or {})}")
+            loss = validation_losses(runner).get("val_loss")
+            beside = "" if loss is None else f"  loss {loss:.3f}"
+            self.line.say(f"{place} validation: {summary(metrics or {})}{beside}")
         # An iteration-based loop validates between two iterations.
         self._last = time.monotonic()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..run_record import Callback, Callbacks, Progress
 from .stop_on_signal import StopOnSignal
+from .validation_losses import validation_losses
 
 
 class TrainingRecord(Hook):
@@ -66,7 +68,10 @@ class TrainingRecord(Hook):
         """Finish an epoch, or in a run without any a stretch, with its scores."""
         waiting = self._waiting
         losses = self._means() if waiting is None else waiting.losses
-        self._waiting = _progress(runner, losses, _numbers(metrics or {}))
+        self._waiting = replace(
+            _progress(runner, losses, _numbers(metrics or {})),
+            validation_losses=validation_losses(runner),
+        )
         if self._callbacks.on_validation_end is not None:
             self._call(self._callbacks.on_validation_end, runner, self._waiting)
         self._finish_epoch(runner)

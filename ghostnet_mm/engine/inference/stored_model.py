@@ -113,6 +113,18 @@ def read_stored_model(
     return StoredModel(checkpoint, weights, meta, cfg)
 
 
+def config_to_run(stored: StoredModel, filename: str) -> Config:
+    """Return the stored config as one of its own for another run.
+
+    Args:
+        stored: A checkpoint and its config.
+        filename: What the config is called; the file need not exist.
+    """
+    cfg = Config(stored.cfg.to_dict(), cfg_text=f"# {stored.path}", filename=filename)
+    cfg.load_from, cfg.resume = None, False
+    return cfg
+
+
 def class_descriptions(stored: StoredModel) -> list[Mapping[str, Any]]:
     """Return what names the classes, first what counts most.
 

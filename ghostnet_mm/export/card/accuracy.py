@@ -16,7 +16,9 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
 from ...configuration.data.clean_data import use_clean_data
+from ...datasets.layouts.folder import is_coco_metric
 from ...errors import DataError, OptionError
+from ...evaluation.coco_table import use_fast_metric
 from ...evaluation.without_prints import without_messages, without_prints
 
 
@@ -27,7 +29,7 @@ class LabelledPictures:
     Attributes:
         paths: Files of the pictures.
         image_ids: COCO image ids, in the same order.
-        metric: Config of mmdet's ``CocoMetric``.
+        metric: Config of the metric, see `FastCocoMetric`.
         classes: Names by label.
     """
 
@@ -63,7 +65,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
     use_clean_data(cfg, ("val",))
     loader, evaluator = cfg.get("val_dataloader"), cfg.get("val_evaluator")
     metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
-    coco = [m for m in metrics if m and str(m["type"]).endswith("CocoMetric")]
+    coco = [m for m in metrics if m and is_coco_metric(m)]
     if loader is None or not coco:
         raise OptionError(
             "The config has no validation split with a CocoMetric, so there is no mAP "
@@ -73,6 +75,8 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
     dataset_cfg.update(pipeline=[], test_mode=True)
     with without_prints():
         dataset = DATASETS.build(dataset_cfg)
+    judge = copy.deepcopy(dict(coco[0]))
+    use_fast_metric(judge)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if not count:
         raise DataError(
@@ -82,7 +86,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
     return LabelledPictures(
         tuple(info["img_path"] for info in infos),
         tuple(info["img_id"] for info in infos),
-        copy.deepcopy(dict(coco[0])),
+        judge,
         tuple(dataset.metainfo["classes"]),
     )
 
@@ -94,7 +98,7 @@ def coco_scores(
 ) -> dict[str, float]:
     """Run a detector over labelled pictures and compute COCO's scores.
 
-    mmdet's own ``CocoMetric`` judges, whatever detects.
+    `FastCocoMetric` judges, whatever detects.
 
     Args:
         pictures: The pictures and the metric.

@@ -36,6 +36,7 @@ $(REQUIREMENTS_DONE):
 # An environment may be shared by several checkouts; the last one to install owns it.
 $(PROJECT_DONE): $(REQUIREMENTS_DONE)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./runtime
+	@$(RUN) -m compileall -q ghostnet_mm runtime/ghostnet_runtime
 	@rm -f $(VENV)/.project-*
 	@touch $@
 

@@ -12,6 +12,8 @@ from .version import __version__
 
 # mmengine 0.10 imports pkg_resources at every turn; setuptools is pinned for it.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+# mmdet's grids of points, which are what they were.
+warnings.filterwarnings("ignore", message="torch.meshgrid: in an upcoming release")
 
 try:
     import mmdet  # noqa: F401

@@ -52,7 +52,8 @@ def random_data(
         ],
         categories=[dict(id=k + 1, name=str(k)) for k in range(arguments.classes)],
     )
-    objects, found = [], []
+    objects: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for image in truth["images"]:
         for box in random_boxes(generator, 7):
             category = int(generator.integers(arguments.classes)) + 1

@@ -166,6 +166,9 @@ def install(file: str, from_pypi: bool = False) -> None:
     )
     environment = uv_environment(pip_settings(listed.stdout), os.environ)
     uv = [sys.executable, "-m", "uv", "pip", *quiet, "--python", sys.executable]
+    # As pip does. Where Python may not write it, as in many containers, each start
+    # would compile PyTorch and mmdet anew, which takes three times as long.
+    uv.append("--compile-bytecode")
     tries: list[list[str]] = [[]]
     if not from_pypi and wants_cpu_build():
         tries.insert(0, ["--torch-backend", "cpu"])

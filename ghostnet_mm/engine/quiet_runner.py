@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from ..configuration.console import tell
 from .carried_weights import carry_over, class_names_in, stored_classes
+from .training.loading_workers import outlive_sigterm
 
 # Warnings about mmengine's own code, or about what the hooks say in better words.
 NOT_FOR_THE_CONSOLE = (
@@ -53,6 +54,7 @@ class QuietRunner(Runner):
     def build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Build a loader; hooks with ``prepare_dataset`` get its dataset first."""
         loader = Runner.build_dataloader(*args, **kwargs)
+        outlive_sigterm(loader)
         for hook in self.hooks:
             if hasattr(hook, "prepare_dataset"):
                 hook.prepare_dataset(self, loader.dataset)

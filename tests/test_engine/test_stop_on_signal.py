@@ -202,7 +202,7 @@ def test_the_tool_says_no_more_and_gives_the_status(capsys):
 
 
 def test_sigterm_to_the_tool_with_workers(tmp_path):
-    """A batch system ends the job; the same command with --resume goes on."""
+    """A batch system ends all of a job's processes; --resume goes on."""
     make_tiny_coco(tmp_path / "data")
     command = [sys.executable, str(ROOT / "tools" / "train.py"), TINY]
     command += ["--data-root", "data", "--work-dir", "run", "--cfg-options"]
@@ -219,6 +219,7 @@ def test_sigterm_to_the_tool_with_workers(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     scalars = tmp_path / "run"
     deadline = time.monotonic() + 120
@@ -227,7 +228,7 @@ def test_sigterm_to_the_tool_with_workers(tmp_path):
         for file in scalars.glob("*/*.log")
     ):
         time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 143, err
     assert "SIGTERM: stopping after this step" in out

@@ -6,6 +6,7 @@ from .hooks.lone_norm_values import LoneNormValues
 from .hooks.non_finite_loss import NonFiniteLoss
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
+from .hooks.run_report import RunReport
 from .hooks.saved_pictures import SavePictures
 from .hooks.unreadable_pictures import UnreadablePictures
 from .hooks.validation_losses import ValidationLosses
@@ -32,6 +33,7 @@ __all__ = [
     "QuietRunner",
     "ResultTable",
     "ResumableEpochLoop",
+    "RunReport",
     "SavePictures",
     "StepEMAHook",
     "UnreadablePictures",

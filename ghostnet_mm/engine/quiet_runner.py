@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from ..configuration.console import tell
 from .carried_weights import carry_over, class_names_in, stored_classes
-from .training.loading_workers import outlive_sigterm
+from .loading_workers import outlive_sigterm
 
 # Warnings about mmengine's own code, or about what the hooks say in better words.
 NOT_FOR_THE_CONSOLE = (

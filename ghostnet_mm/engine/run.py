@@ -7,11 +7,12 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from ghostnet_runtime.atomic_writing import write_text
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -30,6 +31,7 @@ from ..evaluation.coco_table import ask_for_full_table, use_fast_metric
 from .detector_checkpoint import check_fit
 from .evaluation import Evaluation, judged_by, tell_errors
 from .hooks.result_table import ResultTable
+from .hooks.run_report import RunReport
 from .hooks.stop_on_signal import StopOnSignal, stop_signals
 from .hooks.training_record import TrainingRecord
 from .inference.published_classifier import read_tested_weights
@@ -47,7 +49,8 @@ from .run_files import finished_run, keep_best
 from .run_record import Callbacks, Run, StopTraining
 from .start_checks import check_weights, forget_pretrained
 
-CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
+AnyHook = TypeVar("AnyHook", bound=Hook)
+CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures", "RunReport")
 
 
 @the_only_run()
@@ -91,7 +94,7 @@ def run_training(
     _make_interruptible(cfg)
     keep_best(cfg)
     ask_for_full_table(cfg.get("val_evaluator") or [])
-    use_fast_metric(cfg.get("val_evaluator") or [])
+    use_fast_metric(cfg.get("val_evaluator") or [], keep=True)
     with (
         own_instances(),
         new_work_dir_removed_on_mistake(cfg.work_dir),
@@ -113,7 +116,11 @@ def run_training(
             except StopTraining:
                 tell("stopped early, as a callback asked for; what was trained is kept")
                 runner.call_hook("after_run")
-        return finished_run(runner, record, _results(runner).metrics)
+        run = finished_run(runner, record, _results(runner).metrics)
+        if is_first_process():
+            report = _hook(runner, RunReport)
+            report.write_training(runner, cfg, run.curves, run.scores, run.best)
+        return run
 
 
 @the_only_run()
@@ -195,6 +202,7 @@ def run_testing(
             errors = tell_errors(judged, score_threshold)
             evaluation = Evaluation(metrics, class_scores, errors, judged)
             write_text(Path(cfg.work_dir) / "evaluation.json", evaluation.as_json())
+            _hook(runner, RunReport).write_test(runner, cfg, metrics, checkpoint)
         if out is not None and is_first_process():
             for file in move_results(results, Path(out), file_tested_on(cfg)):
                 tell(f"detections: {file}")
@@ -270,4 +278,8 @@ def _report_data(cfg: Config, splits: Sequence[str]) -> None:
 
 
 def _results(runner: Runner) -> ResultTable:
-    return next(hook for hook in runner.hooks if isinstance(hook, ResultTable))
+    return _hook(runner, ResultTable)
+
+
+def _hook(runner: Runner, kind: type[AnyHook]) -> AnyHook:
+    return next(hook for hook in runner.hooks if isinstance(hook, kind))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from ..errors import OptionError
 from ..reporting.curves_plot import draw_curves
 from .hooks.training_record import TrainingRecord
 from .run_record import Run
+from .run_report.writing import rows_as_csv
 
 CURVES = "curves.csv"
 CURVES_PLOT = "curves.png"
@@ -77,12 +76,7 @@ def _best_checkpoint(runner: Runner) -> tuple[Path | None, str | None]:
 
 
 def _write_curves(work_dir: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[Path]:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(work_dir / CURVES, text.getvalue())
+    write_text(work_dir / CURVES, rows_as_csv(rows))
     plot = work_dir / CURVES_PLOT
     draw_curves(rows, plot)
     return (plot,)

@@ -35,6 +35,7 @@ class Section:
         facts: Names and values.
         pictures: Captions and ``data:`` addresses of pictures.
         are_small: Whether the pictures are shown small, several side by side.
+        folded: A heading and a text as it is, such as a config, to be opened.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Section:
     facts: Mapping[str, object] = field(default_factory=dict)
     pictures: tuple[tuple[str, str], ...] = ()
     are_small: bool = False
+    folded: tuple[str, str] | None = None
 
     def markdown(self) -> str:
         """Return the section in Markdown, under a heading of the second level."""

@@ -45,3 +45,5 @@ default_hooks = dict(checkpoint=dict(interval=5))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=0.004))
 param_scheduler = []
 randomness = dict(seed=0)
+# A report of every run would take longer than the runs themselves.
+custom_hooks = [dict(type="RunReport", write=False)]

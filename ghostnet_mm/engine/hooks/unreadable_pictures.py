@@ -107,7 +107,7 @@ class UnreadablePictures(Hook):
 
     def _of(self, dataset: Any) -> dict[int, tuple[str, str]]:
         """Return path and reason of a dataset's lost pictures, by their id."""
-        known = {info.get("img_path") for info in _infos(dataset)}
+        known = {info.get("img_path") for info in infos_of(dataset)}
         return {
             picture: (path, reason)
             for (picture, path), reason in self._lost.all().items()
@@ -152,13 +152,13 @@ def _without_detections(
     return truth, {**empty, "img_id": found["img_id"]}
 
 
-def _infos(dataset: Any) -> Sequence[Mapping[str, Any]]:
+def infos_of(dataset: Any) -> Sequence[Mapping[str, Any]]:
     """Return what a dataset knows of its pictures, through any wrapper."""
     inner = getattr(dataset, "datasets", None)
     if inner:
-        return [info for part in inner for info in _infos(part)]
+        return [info for part in inner for info in infos_of(part)]
     if getattr(dataset, "dataset", None) is not None:
-        return _infos(dataset.dataset)
+        return infos_of(dataset.dataset)
     if not hasattr(dataset, "get_data_info"):
         return []
     return [dataset.get_data_info(index) for index in range(len(dataset))]

@@ -1,0 +1,1 @@
+"""The page that a training or a test leaves behind."""

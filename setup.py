@@ -110,6 +110,9 @@ setup(
         "ncnn": ["ncnn>=1.0.20250503", "pnnx>=20250530"],
         "executorch": ["executorch==1.5.1"],
         "litert": ["litert-torch==0.10.0", "ai-edge-litert"],
+        # Ids in films. Apache-2.0 and MIT; they bring PyAV, SciPy, requests and rich,
+        # and opencv-python, see docs/python.md where OpenCV is the headless build.
+        "track": ["trackers>=2.6,<3", "supervision>=0.31,<1"],
         "tensorboard": ["tensorboard"],
         "wandb": ["wandb"],
         "test": [

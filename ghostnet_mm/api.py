@@ -17,6 +17,7 @@ import numpy as np
 from ghostnet_runtime import Detections
 from ghostnet_runtime.picture_detector import PictureDetector
 from ghostnet_runtime.picture_results import Results, detect_all
+from ghostnet_runtime.slicing import sliced
 from mmengine.config import Config
 
 from .configuration import Options, TrainingFlags, prepare_config
@@ -290,6 +291,15 @@ class Detector(PictureDetector[Detections | PanopticMap]):
         exported.check()
         return exported
 
+    @property
+    def input_side(self) -> int:
+        """The shorter side of the network's input in pixels: that of its slices.
+
+        Raises:
+            OptionError: The detector is not trained.
+        """
+        return self._ready().input_side
+
     def detect(self, pixels: np.ndarray) -> Detections | PanopticMap:
         """Detect on one picture, (H, W, 3) uint8 BGR.
 
@@ -309,13 +319,22 @@ class Detector(PictureDetector[Detections | PanopticMap]):
         score_threshold: float = 0.3,
         max_frames: int | None = None,
         show: bool = False,
+        track: bool = False,
+        slice: bool | int | None = None,
         panoptic_png: bool = False,
     ) -> Results:
         """Write as ``ghostnet detect``; ``panoptic_png`` writes each map as PNG too."""
         self._ready()
         keep = write_panoptic_png if panoptic_png else None
         return detect_all(
-            self.detect, str(input), out, score_threshold, max_frames, show, keep
+            sliced(self.detect, slice, self.input_side),
+            str(input),
+            out,
+            score_threshold,
+            max_frames,
+            show,
+            keep,
+            track,
         )
 
     def _ready(self) -> TrainedDetector:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from ghostnet_runtime import Detector as RuntimeDetector
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from support.running_tools import TINY, run_here
@@ -121,6 +122,21 @@ def test_the_lines_train_detect_judge_and_export(home, said):
     assert said["frames"] == [0, 1]
     assert said["agree"] == []
     assert (home / said["onnx"]).is_file()
+
+
+def test_tracks_and_slices_are_those_of_the_exported_file(home, said, detector):
+    photo = cv2.imread(str(home / "photos" / "val2017" / "0000.png"))
+    # Squares, which the file of a fixed size does not pad.
+    frames = [np.ascontiguousarray(photo[:, 2 * i : 2 * i + 64]) for i in range(4)]
+    exported = RuntimeDetector(home / said["onnx"])
+    assert detector.input_side == exported.input_side == 96
+    options = dict(slice=48, score_threshold=0.04, track=True)
+    ours, theirs = (list(one.stream(frames, **options)) for one in (detector, exported))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
+        ids = [found.data["tracker_id"].tolist() for found in (one, other)]
+        assert ids[0] == ids[1]
+    assert max(ours[-1].data["tracker_id"]) >= 0
 
 
 def test_the_commands_do_the_same(home, said, photos, tmp_path):

@@ -14,12 +14,15 @@ EXAMPLES = """\
 examples:
   ghostnet detect street.jpg --checkpoint work_dirs/my_run/epoch_12.pth
   ghostnet detect photos/ --checkpoint epoch_12.pth --score-threshold 0.5
+  ghostnet detect aerial.jpg --checkpoint epoch_12.pth --slice
+  ghostnet detect film.mp4 --checkpoint epoch_12.pth --track
   ghostnet detect 0 --checkpoint epoch_12.pth --out camera --max-frames 300
 
 detections.json is a list with one entry per picture:
   {"image": "street.jpg", "width": 640, "height": 480, "detections":
     [{"class": "car", "label": 2, "score": 0.91, "bbox": [x1, y1, x2, y2]}]}
-(a video has "frame": 0, 1, ... instead of "image"). A model with masks adds to each
+(a video has "frame": 0, 1, ... instead of "image", and with --track the detections
+have "track": the object's id). A model with masks adds to each
 detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE. A
 panoptic model has instead of the detections "segments":
     [{"id": 1002, "class": "car", "label": 2, "is_thing": true, "area": 5300}].
@@ -51,6 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also show a camera or a video in a window; q ends",
     )
     parser.add_argument(
+        "--track",
+        action="store_true",
+        help="give the objects of a video ids that they keep (needs trackers: pip "
+        "install trackers)",
+    )
+    parser.add_argument(
+        "--slice",
+        nargs="?",
+        type=int,
+        const=True,
+        metavar="PIXELS",
+        help="detect in slices of the pictures too, for small objects: of PIXELS, or "
+        "of the size of the network's input",
+    )
+    parser.add_argument(
         "--panoptic-png",
         action="store_true",
         help="also write each panoptic map as PNG: id = red + 256 green + 65536 blue",
@@ -70,6 +88,7 @@ def check_arguments(
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; 1 says that pictures are missing."""
     from ghostnet_runtime.picture_results import detect_all
+    from ghostnet_runtime.slicing import sliced
 
     from ghostnet_mm.configuration import Options
     from ghostnet_mm.engine.inference.detection import (
@@ -84,12 +103,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.device,
     )
     results = detect_all(
-        detector.detect,
+        sliced(detector.detect, arguments.slice, detector.input_side),
         arguments.input,
         arguments.out,
         arguments.score_threshold,
         arguments.max_frames,
         arguments.show,
         keep=write_panoptic_png if arguments.panoptic_png else None,
+        track=arguments.track,
     )
     return 1 if results.missing else 0

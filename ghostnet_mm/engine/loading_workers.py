@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,19 @@ def outlive_sigterm(loader: DataLoader) -> None:
     """
     if loader.num_workers:
         loader.worker_init_fn = partial(_start, loader.worker_init_fn)
+
+
+def end_workers(loaders: Iterable[Any]) -> None:
+    """End workers that persist; at Python's end they would be waited for.
+
+    Args:
+        loaders: Loaders; what is none, or has no workers, is passed over.
+    """
+    for loader in loaders:
+        iterator: Any = getattr(loader, "_iterator", None)
+        if hasattr(iterator, "_shutdown_workers"):
+            loader._iterator = None
+            iterator._shutdown_workers()
 
 
 def _start(start: Callable[[int], Any] | None, worker: int) -> None:

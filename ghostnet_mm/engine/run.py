@@ -35,6 +35,7 @@ from .hooks.run_report import RunReport
 from .hooks.stop_on_signal import StopOnSignal, stop_signals
 from .hooks.training_record import TrainingRecord
 from .inference.published_classifier import read_tested_weights
+from .loading_workers import end_workers
 from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
 from .one_run import the_only_run
 from .own_instances import own_instances
@@ -116,6 +117,8 @@ def run_training(
             except StopTraining:
                 tell("stopped early, as a callback asked for; what was trained is kept")
                 runner.call_hook("after_run")
+            finally:
+                end_workers(_loaders(runner))
         run = finished_run(runner, record, _results(runner).metrics)
         if is_first_process():
             report = _hook(runner, RunReport)
@@ -275,6 +278,11 @@ def _report_data(cfg: Config, splits: Sequence[str]) -> None:
         report = data_report(cfg, splits)
         text = json.dumps(report, indent=1, ensure_ascii=False)
         write_text(Path(cfg.work_dir) / "data_report.json", text)
+
+
+def _loaders(runner: Runner) -> list[Any]:
+    loops = (runner._train_loop, runner._val_loop, runner._test_loop)
+    return [getattr(loop, "dataloader", None) for loop in loops]
 
 
 def _results(runner: Runner) -> ResultTable:

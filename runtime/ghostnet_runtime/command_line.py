@@ -21,12 +21,15 @@ EXAMPLES = """\
 examples:
   ghostnet-detect detector.onnx street.jpg
   ghostnet-detect detector.onnx photos/ --out found --score 0.5
+  ghostnet-detect detector.onnx aerial.jpg --slice
+  ghostnet-detect detector.onnx film.mp4 --track
   ghostnet-detect detector.xml 0 --show --max-frames 300
 
 detections.json is a list with one entry per picture:
   {"image": "street.jpg", "width": 640, "height": 480, "detections":
     [{"class": "car", "label": 2, "score": 0.91, "bbox": [x1, y1, x2, y2]}]}
-(a video has "frame": 0, 1, ... instead of "image"). A model with masks adds to each
+(a video has "frame": 0, 1, ... instead of "image", and with --track the detections
+have "track": the object's id). A model with masks adds to each
 detection "segmentation": {"size": [height, width], "counts": "..."}, COCO's RLE. A
 picture that could not be read has instead {"image": "broken.jpg", "error": "..."}, and
 several frames in a row {"frame": 20, "frames": 3, "error": "..."}."""
@@ -73,6 +76,20 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--max-frames", type=int, metavar="N", help="stop after N pictures or frames"
     )
     parser.add_argument(
+        "--track",
+        action="store_true",
+        help="give the objects of a video ids that they keep (needs trackers)",
+    )
+    parser.add_argument(
+        "--slice",
+        nargs="?",
+        type=int,
+        const=True,
+        metavar="PIXELS",
+        help="detect in slices of the pictures too, for small objects: of PIXELS, or "
+        "of the size of the network's input",
+    )
+    parser.add_argument(
         "--show",
         action="store_true",
         help="also show a camera or a video in a window; q ends",
@@ -107,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             score_threshold=arguments.score,
             max_frames=arguments.max_frames,
             show=arguments.show,
+            track=arguments.track,
+            slice=arguments.slice,
         )
     except UserError as error:
         tell(f"error: {error}", sys.stderr)

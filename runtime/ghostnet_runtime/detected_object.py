@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+TRACK = "tracker_id"  # supervision's name
+
 
 @dataclass(frozen=True, eq=False)
 class DetectedObject:
@@ -28,3 +30,9 @@ class DetectedObject:
     name: str
     mask: np.ndarray | None
     data: Mapping[str, Any]
+
+    @property
+    def track(self) -> int | None:
+        """Its id in a film that is tracked; None without a track."""
+        number = int(self.data.get(TRACK, -1))
+        return None if number < 0 else number

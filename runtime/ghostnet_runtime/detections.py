@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .atomic_writing import write_text
-from .detected_object import DetectedObject
+from .detected_object import TRACK, DetectedObject
 from .drawing import draw_objects
 from .errors import DataError, OptionError
 from .libraries import import_library
@@ -220,8 +220,8 @@ class Detections:
 
         Returns:
             ``detections``, each with ``class``, ``label``, ``score``, ``bbox`` (corners
-            in pixels) and, from a model with masks, ``segmentation`` (COCO's compressed
-            RLE).
+            in pixels), in a film that is tracked ``track``, and, from a model with
+            masks, ``segmentation`` (COCO's compressed RLE).
         """
         entries = []
         for found in self:
@@ -231,6 +231,8 @@ class Detections:
                 "score": round(found.score, 4),
                 "bbox": [round(float(edge), 2) for edge in found.box],
             }
+            if found.track is not None:
+                entry["track"] = found.track
             if found.mask is not None:
                 entry["segmentation"] = encode_mask(found.mask)
             entries.append(entry)
@@ -294,12 +296,14 @@ class Detections:
             OptionError: supervision is not installed.
         """
         names = np.array(self.names, dtype=str)[self.labels]
+        data = {name: rows for name, rows in self.data.items() if name != TRACK}
         return import_library("supervision", "supervision").Detections(
             xyxy=self.boxes,
             confidence=self.scores,
             class_id=self.labels,
             mask=self.masks,
-            data={"class_name": names, **self.data},
+            tracker_id=self.data.get(TRACK),
+            data={"class_name": names, **data},
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,7 @@ from .description import Description, read_description
 from .detections import Detections
 from .errors import ModelError, OptionError
 from .instance_masks import mask_on_picture, predict_masks
-from .picture_detector import PictureDetector
+from .picture_detector import UNKNOWN_SIDE, PictureDetector
 from .preprocessing import Placement, Preprocessor
 from .selection import Selected, select
 
@@ -72,6 +72,14 @@ class Detector(PictureDetector[Detections]):
         self.classes = self.description.classes
         self.preprocess = Preprocessor(self.description)
         self._score_threshold = score_threshold
+
+    @property
+    def input_side(self) -> int:
+        """The shorter side of the network's input in pixels."""
+        fed, scale = self.description.input, self.description.resize.scale
+        if fed.height is not None and fed.width is not None:
+            return min(fed.height, fed.width)
+        return UNKNOWN_SIDE if scale is None else min(scale)
 
     def detect(self, pixels: np.ndarray) -> Detections:
         """Detect on one picture.

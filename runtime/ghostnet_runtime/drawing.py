@@ -42,6 +42,8 @@ def draw_objects(
         _draw_box(canvas, item.box, class_color(item.label), thickness)
     for item in drawn:
         text = f"{item.name} {item.score:.2f}" if with_scores else item.name
+        if item.track is not None:
+            text += f" #{item.track}"
         _draw_label(canvas, item.box, text, class_color(item.label))
     return canvas
 

@@ -27,6 +27,7 @@ from .picture_sources import (
 )
 from .picture_writing import FilmWriter, write_picture
 from .status_line import tell
+from .tracking import tracker_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # of typing from Python 3.11 on
@@ -80,6 +81,7 @@ def detect_all(
     max_frames: int | None = None,
     show: bool = False,
     keep: Keep | None = None,
+    track: bool = False,
 ) -> Results:
     """Detect on a source, and write annotated pictures or a video, and one JSON file.
 
@@ -95,6 +97,7 @@ def detect_all(
         max_frames: Stop after so many pictures.
         show: Also show a video or a camera in a window, until ``q`` is pressed.
         keep: Writes a further file; takes what was found and where the picture goes.
+        track: Give the objects of a film ids, see `Tracker`.
 
     Returns:
         The JSON file and what is missing. The file is a list with an entry for each
@@ -103,7 +106,8 @@ def detect_all(
         frames in a row, their number ``frames``).
 
     Raises:
-        OptionError: There is no display, or ``out_dir`` cannot be written.
+        OptionError: There is no display, ``out_dir`` cannot be written, or there is no
+            film to track in.
         DataError: The source cannot be read, or not one of its pictures.
         KeyboardInterrupt: By Ctrl-C in a folder, or when asked to end.
     """
@@ -113,13 +117,18 @@ def detect_all(
     is_film = isinstance(pictures, VideoFrames)
     if show and not is_film:
         raise OptionError("--show is for a camera or a video; look into --out.")
+    tracker = tracker_for(pictures, score_threshold) if track else None
     folder = Path(out_dir).expanduser()
     check_folder(folder)
     refuse_overwriting(folder, pictures)
     results = _Results(folder, pictures, show)
 
     def work(picture: Picture) -> bool:
-        found = detect(picture.pixels).above(score_threshold)
+        found = detect(picture.pixels)
+        if tracker is None:
+            found = found.above(score_threshold)
+        else:
+            found = tracker.update(found.above(tracker.least_score))
         if keep is not None:
             keep(found, folder / picture.file_name)
         return results.add(picture, found)

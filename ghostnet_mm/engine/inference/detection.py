@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ghostnet_runtime import Detections
+from ghostnet_runtime.picture_detector import UNKNOWN_SIDE
 from ghostnet_runtime.picture_results import Finding
 from ghostnet_runtime.picture_writing import write_picture
 from mmcv.transforms import Compose
@@ -40,11 +42,13 @@ class TrainedDetector:
         model: mmdet's detector with its weights, in eval mode.
         class_names: Names by label.
         pipeline: Turns ``dict(img=..., img_id=...)`` into the model's inputs.
+        input_side: The shorter side that it resizes pictures to, in pixels.
     """
 
     model: BaseDetector
     class_names: tuple[str, ...]
     pipeline: Compose
+    input_side: int = UNKNOWN_SIDE
 
     def detect(self, pixels: np.ndarray) -> Detections | PanopticMap:
         """Detect on one picture.
@@ -91,7 +95,7 @@ def load_detector(
     names = class_names(class_descriptions(stored))
     model = stored.build(MODELS.build, options, device, training=training)
     model.cfg = cfg
-    return TrainedDetector(model, names, picture_pipeline(cfg))
+    return TrainedDetector(model, names, picture_pipeline(cfg), _input_side(cfg))
 
 
 def picture_pipeline(cfg: Config) -> Compose:
@@ -102,6 +106,12 @@ def picture_pipeline(cfg: Config) -> Compose:
     """
     steps = [dict(type="mmdet.LoadImageFromNDArray"), *steps_without_labels(cfg)[1:]]
     return Compose(steps)
+
+
+def _input_side(cfg: Config) -> int:
+    scales = [step["scale"] for step in steps_without_labels(cfg) if "scale" in step]
+    known = [scale for scale in scales if isinstance(scale, Sequence)]
+    return int(min(known[0])) if known else UNKNOWN_SIDE
 
 
 def write_panoptic_png(found: Finding, target: Path) -> None:

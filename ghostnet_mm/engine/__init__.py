@@ -1,6 +1,7 @@
 """Running a config: the runner, its hooks, and detection on pictures."""
 
 from .hooks.early_stop import EarlyStop
+from .hooks.exact_state import ExactState
 from .hooks.lone_norm_values import LoneNormValues
 from .hooks.non_finite_loss import NonFiniteLoss
 from .hooks.progress_line import ProgressLine
@@ -12,6 +13,7 @@ from .hooks.whole_checkpoints import WholeCheckpoints
 from .quiet_runner import QuietRunner
 from .training.cpu_amp import CpuAmpOptimWrapper
 from .training.epoch_loop import ResumableEpochLoop
+from .training.iteration_loop import ResumableIterationLoop
 from .training.layer_decay import GhostLayerDecayOptimWrapperConstructor
 from .training.model_forms import ChannelsLast, CompileParts
 from .training.runner import BatchScalingRunner
@@ -22,6 +24,7 @@ __all__ = [
     "CompileParts",
     "CpuAmpOptimWrapper",
     "EarlyStop",
+    "ExactState",
     "GhostLayerDecayOptimWrapperConstructor",
     "LoneNormValues",
     "NonFiniteLoss",
@@ -29,6 +32,7 @@ __all__ = [
     "QuietRunner",
     "ResultTable",
     "ResumableEpochLoop",
+    "ResumableIterationLoop",
     "SavePictures",
     "StepEMAHook",
     "UnreadablePictures",

@@ -47,6 +47,7 @@ from .run_record import Callbacks, Evaluation, Run, StopTraining
 from .start_checks import check_weights, forget_pretrained
 
 CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
+GUARDS = ("LoneNormValues", "NonFiniteLoss", "ExactState")
 
 
 @the_only_run()
@@ -70,7 +71,7 @@ def run_training(
         UserError: Data, options, weights or the work dir make the run impossible, or
             another thread has one.
     """
-    cfg = _with_hooks(cfg, *CONSOLE_HOOKS, "LoneNormValues", "NonFiniteLoss")
+    cfg = _with_hooks(cfg, *CONSOLE_HOOKS, *GUARDS)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(key) is None:
             raise OptionError(f"The config cannot be trained: it has no {key}.")
@@ -221,6 +222,9 @@ def _make_interruptible(cfg: Config) -> None:
     if by_epoch or loop.get("type") == "EpochBasedTrainLoop":
         loop.pop("by_epoch", None)
         loop["type"] = "ResumableEpochLoop"
+    elif by_epoch is False or loop.get("type") == "IterBasedTrainLoop":
+        loop.pop("by_epoch", None)
+        loop["type"] = "ResumableIterationLoop"
     hooks = cfg.get("default_hooks") or {}
     hook = hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
     if hook is not None and hook["type"] == "CheckpointHook":

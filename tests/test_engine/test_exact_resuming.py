@@ -68,6 +68,7 @@ CHECKPOINTS = {
 
 def train(folder, loop="epochs", workers="none", hooks=(), scores=(0.1,) * 9, **more):
     folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
     by_epoch = loop == "epochs"
     usual = dict(
         train_dataloader=loader(
@@ -87,7 +88,7 @@ def train(folder, loop="epochs", workers="none", hooks=(), scores=(0.1,) * 9, **
 
 def result(folder, name):
     saved = load_checkpoint_file(folder / name)
-    kept = ("state_dict", "ema_state_dict", "optimizer", "param_schedulers")
+    kept = ("state_dict", "ema_state_dict", "optimizer")
     return {key: saved[key] for key in kept if key in saved}
 
 

@@ -47,6 +47,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self.run_epoch()
             self._validate_if_due()
         self.runner.call_hook("after_train")
+        if isinstance(self.dataloader, SurvivingLoader):
+            self.dataloader.end_workers()
         return self.runner.model
 
     def run_epoch(self) -> None:

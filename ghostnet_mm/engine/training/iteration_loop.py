@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from mmengine.dist import get_rank
@@ -55,6 +55,9 @@ class ResumableIterationLoop(IterBasedTrainLoop):
             self._validate_if_due()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
+        batches.close()
+        if isinstance(self.dataloader, SurvivingLoader):
+            self.dataloader.end_workers()
         return self.runner.model
 
     def run_iter(self, data_batch: Any) -> None:
@@ -62,7 +65,7 @@ class ResumableIterationLoop(IterBasedTrainLoop):
         seed_by(self.runner.seed, get_rank(), self._iter)
         super().run_iter(data_batch)
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches(self) -> Generator[Any, None, None]:
         loader = self.dataloader
         if not isinstance(loader, SurvivingLoader):
             for _ in range(self._iter):

@@ -4,6 +4,7 @@ from .hooks.early_stop import EarlyStop
 from .hooks.exact_state import ExactState
 from .hooks.lone_norm_values import LoneNormValues
 from .hooks.non_finite_loss import NonFiniteLoss
+from .hooks.out_of_memory import OutOfMemory
 from .hooks.progress_line import ProgressLine
 from .hooks.result_table import ResultTable
 from .hooks.saved_pictures import SavePictures
@@ -28,6 +29,7 @@ __all__ = [
     "GhostLayerDecayOptimWrapperConstructor",
     "LoneNormValues",
     "NonFiniteLoss",
+    "OutOfMemory",
     "ProgressLine",
     "QuietRunner",
     "ResultTable",

@@ -47,7 +47,7 @@ from .run_record import Callbacks, Evaluation, Run, StopTraining
 from .start_checks import check_weights, forget_pretrained
 
 CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures")
-GUARDS = ("LoneNormValues", "NonFiniteLoss", "ExactState")
+GUARDS = ("LoneNormValues", "NonFiniteLoss", "ExactState", "OutOfMemory")
 
 
 @the_only_run()

@@ -56,7 +56,7 @@ class SurvivingLoader(DataLoader):
                         watch.since = None
                         self.order.used()
                         yield batch
-            except RuntimeError as error:
+            except (RuntimeError, OSError, EOFError) as error:
                 fault = _fault(error, iterator)
                 if fault is None:
                     raise
@@ -65,7 +65,8 @@ class SurvivingLoader(DataLoader):
 
     def end_workers(self) -> None:
         """End workers that persist; left to Python's collector, it takes seconds."""
-        iterator, self._iterator = self._iterator, None
+        iterator: Any = self._iterator
+        self._iterator = None
         if hasattr(iterator, "_shutdown_workers"):
             iterator._shutdown_workers()
 
@@ -111,14 +112,21 @@ def surviving(loader: DataLoader) -> SurvivingLoader | DataLoader:
     return loader
 
 
-def _fault(error: RuntimeError, iterator: Any) -> str | None:
+def _fault(error: Exception, iterator: Any) -> str | None:
     """Say what has happened to the workers; ``None`` if the error is none of theirs."""
     text = str(error)
-    if A_WORKER.search(text) is None:
-        return None
-    if "Caught " in text and NO_SHARED_MEMORY.search(text.splitlines()[-1]) is None:
-        return None  # what a pipeline raised
     workers = list(getattr(iterator, "_workers", ()))
+    if "Caught " in text:
+        if NO_SHARED_MEMORY.search(text.splitlines()[-1]) is None:
+            return None  # what a pipeline raised
+    elif workers and not isinstance(error, RuntimeError):
+        # A dead worker cannot hand over what it has announced; soon it shows.
+        for worker in workers:
+            worker.join(timeout=1 / len(workers))
+        if all(worker.is_alive() for worker in workers):
+            return None
+    elif A_WORKER.search(text) is None:
+        return None
     dead = {worker.pid: worker.exitcode for worker in workers if worker.exitcode}
     if -signal.SIGBUS in dead.values() or NO_SHARED_MEMORY.search(text):
         return f"the shared memory {SHARED_MEMORY} is full{_room()}"

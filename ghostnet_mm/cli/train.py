@@ -153,6 +153,13 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a loss that is NaN or infinite: stop and say where it comes from (the "
         "default), leave the batch out, or go back to the last checkpoint's weights",
     )
+    group.add_argument(
+        "--keep",
+        type=int,
+        metavar="N",
+        help="keep the last N checkpoints and the best one (default: as the config "
+        "says, which is all of them in most); one goes when the next is on the disk",
+    )
     group.add_argument("--seed", type=int, metavar="N", help="of all random numbers")
     group.add_argument(
         "--deterministic", action="store_true", help="use repeatable algorithms only"

@@ -31,6 +31,7 @@ class TrainingFlags(TypedDict, total=False):
     compile: bool
     channels_last: bool
     on_nan: str
+    keep: int
     deterministic: bool
     strict_data: bool
     crowd_as_objects: bool
@@ -69,6 +70,7 @@ class Options:
             of validations to wait.
         on_nan: What to do about a loss that is NaN or infinite: ``stop``, ``skip`` or
             ``rollback``.
+        keep: Checkpoints that stay: so many of the last, and the best.
         seed: Of all random numbers.
         deterministic: Use deterministic algorithms only.
     """
@@ -93,6 +95,7 @@ class Options:
     epochs: int | None = None
     early_stop: bool | int = False
     on_nan: str | None = None
+    keep: int | None = None
     seed: int | None = None
     deterministic: bool = False
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ghostnet_runtime.atomic_writing import NO_ROOM
 from mmengine.config import Config
 
 from ..configuration.console import is_first_process
 from ..configuration.model.building import option_error_for
-from ..errors import CheckpointError, DataError, OptionError
+from ..configuration.training.resuming import find_checkpoint
+from ..errors import CheckpointError, DataError, OptionError, TrainingError
 
 UNREADABLE_IMAGE = re.compile(r"failed to load image: (.+)")
 SYNC_BN_ON_CPU = "SyncBatchNorm expected input tensor to be on"
@@ -65,6 +67,15 @@ def mistakes_told(cfg: Config) -> Iterator[None]:
         raise OptionError(
             "SyncBN cannot join the statistics of several CPU processes; set the type "
             "of every norm_cfg of the model to BN with --cfg-options."
+        ) from error
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        newest = find_checkpoint(cfg.work_dir).newest
+        go_on = f"; {newest} is whole: go on with --resume" if newest else ""
+        raise TrainingError(
+            f"{error.filename or cfg.work_dir} cannot be written ({error.strerror}); "
+            f"make room on that disk{go_on}."
         ) from error
     except (AssertionError, IndexError, KeyError, TypeError) as error:
         label = UNKNOWN_LABEL.search(str(error))

@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader
 
 from ..configuration.console import tell
 from .carried_weights import carry_over, class_names_in, stored_classes
-from .loading_workers import outlive_sigterm
+from .loading.signals import outlive_sigterm
+from .loading.surviving_loader import surviving
 
 # Warnings about mmengine's own code, or about what the hooks say in better words.
 NOT_FOR_THE_CONSOLE = (
@@ -58,7 +59,7 @@ class QuietRunner(Runner):
         for hook in self.hooks:
             if hasattr(hook, "prepare_dataset"):
                 hook.prepare_dataset(self, loader.dataset)
-        return loader
+        return surviving(loader)
 
     def build_train_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Build the loop and its dataset; what they print goes to the log."""

@@ -35,7 +35,7 @@ from .hooks.run_report import RunReport
 from .hooks.stop_on_signal import StopOnSignal, stop_signals
 from .hooks.training_record import TrainingRecord
 from .inference.published_classifier import read_tested_weights
-from .loading_workers import end_workers
+from .loading.signals import end_workers
 from .mistakes import mistakes_told, new_work_dir_removed_on_mistake
 from .one_run import the_only_run
 from .own_instances import own_instances
@@ -52,6 +52,7 @@ from .start_checks import check_weights, forget_pretrained
 
 AnyHook = TypeVar("AnyHook", bound=Hook)
 CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures", "RunReport")
+GUARDS = ("LoneNormValues", "NonFiniteLoss", "ExactState", "OutOfMemory")
 
 
 @the_only_run()
@@ -75,7 +76,7 @@ def run_training(
         UserError: Data, options, weights or the work dir make the run impossible, or
             another thread has one.
     """
-    cfg = _with_hooks(cfg, *CONSOLE_HOOKS, "LoneNormValues", "NonFiniteLoss")
+    cfg = _with_hooks(cfg, *CONSOLE_HOOKS, *GUARDS)
     if scope_of(cfg) not in OPTIONAL_SCOPES and cfg.get("val_evaluator") is not None:
         cfg = _with_hooks(cfg, "ValidationLosses")
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
@@ -242,6 +243,9 @@ def _make_interruptible(cfg: Config) -> None:
     if by_epoch or loop.get("type") == "EpochBasedTrainLoop":
         loop.pop("by_epoch", None)
         loop["type"] = "ResumableEpochLoop"
+    elif by_epoch is False or loop.get("type") == "IterBasedTrainLoop":
+        loop.pop("by_epoch", None)
+        loop["type"] = "ResumableIterationLoop"
     hooks = cfg.get("default_hooks") or {}
     hook = hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
     if hook is not None and hook["type"] == "CheckpointHook":

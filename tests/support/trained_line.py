@@ -72,10 +72,10 @@ def train_line(tmp_path, hooks=(), kind=Runner, epochs=2, script=None, **setting
         train_dataloader=loader(),
         train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.3)),
+        model=Line(),
         **validation,
     )
     runner = kind(
-        model=Line(),
         work_dir=str(tmp_path),
         custom_hooks=list(hooks),
         experiment_name=f"{tmp_path.name}{len(list(tmp_path.iterdir()))}",

@@ -369,3 +369,18 @@ def test_the_preset_for_small_data_builds_what_it_names(project_root):
     )
     for hook in cfg.custom_hooks:
         assert HOOKS.build(hook).priority
+
+
+def test_keep_leaves_the_other_settings_of_checkpoints(tiny):
+    cfg = load_config(tiny, Options(keep=2))
+    assert cfg.default_hooks.checkpoint == dict(
+        type="CheckpointHook", interval=5, max_keep_ckpts=2
+    )
+
+
+def test_keep_of_nothing_is_refused(tiny):
+    with pytest.raises(OptionError, match="keep 1 or more"):
+        load_config(tiny, Options(keep=0))
+    off = dict(keep=1, cfg_options={"default_hooks.checkpoint": None})
+    with pytest.raises(OptionError, match="is None"):
+        load_config(tiny, Options(**off))

@@ -53,6 +53,8 @@ def apply_training_options(cfg: Config, options: Options) -> None:
         stop_early(cfg, options.early_stop)
     if options.on_nan is not None:
         _add_hook(cfg, "NonFiniteLoss", on_nan=options.on_nan)
+    if options.keep is not None:
+        _keep_last(cfg, options.keep)
     if options.channels_last:
         backbone_of(cfg, "--channels-last")
         _add_hook(cfg, "ChannelsLast")
@@ -82,6 +84,24 @@ def _add_hook(cfg: Config, kind: str, **settings: Any) -> None:
     else:
         hooks.append(dict(type=kind, **settings))
     cfg.custom_hooks = hooks
+
+
+def _keep_last(cfg: Config, number: int) -> None:
+    if number < 1:
+        raise OptionError(
+            f"--keep {number} is not possible: a run goes on from its last checkpoint; "
+            f"keep 1 or more."
+        )
+    hooks = cfg.get("default_hooks") or {}
+    hook = hooks.get("checkpoint", dict(type="CheckpointHook", interval=1))
+    if hook is None:
+        raise OptionError(
+            "--keep has no meaning where default_hooks.checkpoint is None; take that "
+            "setting out of the config."
+        )
+    hook["max_keep_ckpts"] = number
+    hooks["checkpoint"] = hook
+    cfg.default_hooks = hooks
 
 
 def _wrapper(cfg: Config, flag: str) -> dict[str, Any]:

@@ -2,64 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from mmengine.dist import get_rank
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
-
-class _WithoutFirst:
-    """A batch sampler that once leaves out the batches that were trained on."""
-
-    def __init__(self, sampler: Any, batches: int):
-        self._sampler = sampler
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        # A loader may ask for several iterators; only one of them is ever advanced.
-        batches, self._batches = self._batches, 0
-        yield from islice(iter(self._sampler), batches, None)
-
-    def __len__(self) -> int:
-        return len(self._sampler)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sampler, name)
+from ..loading.sample_order import caching_transforms, seed_by
+from ..loading.surviving_loader import SurvivingLoader, surviving
 
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """mmengine's loop by epochs, which resumes within an epoch too.
+    """mmengine's loop by epochs, which can be resumed anywhere as if never stopped.
 
-    The batches that the epoch has trained on already are left out, without loading
-    them; their order follows from the seed of the run, which its checkpoint has.
-    Takes the arguments of ``EpochBasedTrainLoop``.
+    All random numbers follow from the seed, the epoch and the place of a picture in
+    it, and those of the model from the iteration. The batches that an epoch has
+    trained on already are left out, without loading them unless a mosaic keeps
+    pictures of them; their order follows from the seed of the run, which its
+    checkpoint has. Takes the arguments of ``EpochBasedTrainLoop``.
+
+    Attributes:
+        validated_at: The iteration of the last validation before the checkpoint that
+            the run goes on from; ``None`` where that is unknown.
     """
+
+    validated_at: int | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        surviving(self.dataloader)
 
     def run(self) -> nn.Module:
         """Launch training."""
-        sampler = getattr(self.dataloader, "sampler", None)
-        if self._iter > 0 and sampler is not None and hasattr(sampler, "seed"):
-            # It was made before the checkpoint's seed was known.
-            sampler.seed = self.runner.seed
-        return super().run()
+        use_seed_of_run(self)
+        self.runner.call_hook("before_train")
+        is_at_start = self._iter == self._epoch * len(self.dataloader)
+        is_known = self.validated_at is not None and self.validated_at != self._iter
+        if is_at_start and is_known:
+            self._validate_if_due()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate_if_due()
+        self.runner.call_hook("after_train")
+        if isinstance(self.dataloader, SurvivingLoader):
+            self.dataloader.end_workers()
+        return self.runner.model
 
     def run_epoch(self) -> None:
         """Iterate one epoch, or what is left of it."""
-        done = self._iter - self._epoch * len(self.dataloader)
-        if done <= 0:
-            super().run_epoch()
-            return
+        done = max(self._iter - self._epoch * len(self.dataloader), 0)
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        # A loader allows no other sampler once it is made; workers that persist keep
-        # this one, which leaves nothing out in later epochs.
         loader = self.dataloader
-        loader.__dict__["batch_sampler"] = _WithoutFirst(loader.batch_sampler, done)
-        for index, batch in enumerate(loader, start=done):
+        repeated = 0
+        if isinstance(loader, SurvivingLoader):
+            loader.order.epoch = self._epoch
+            repeated = done if caching_transforms(loader.dataset) else 0
+            loader.order.skip = done - repeated
+        batches = islice(iter(loader), repeated, None)
+        for index, batch in enumerate(batches, start=done):
             self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Iterate one batch, with random numbers of its own."""
+        seed_by(self.runner.seed, get_rank(), self._iter)
+        super().run_iter(idx, data_batch)
+
+    def _validate_if_due(self) -> None:
+        self._decide_current_val_interval()
+        if (
+            self.runner.val_loop is not None
+            and self._epoch >= self.val_begin
+            and (self._epoch % self.val_interval == 0 or self._epoch == self.max_epochs)
+        ):
+            self.runner.val_loop.run()
+
+
+def use_seed_of_run(loop: Any) -> None:
+    """Order the data by the seed of the run, which a checkpoint may have brought."""
+    loader = loop.dataloader
+    sampler: Any = getattr(loader, "sampler", None)
+    if loop.iter > 0 and hasattr(sampler, "seed"):
+        sampler.seed = loop.runner.seed
+    if isinstance(loader, SurvivingLoader):
+        loader.order.seed = loop.runner.seed

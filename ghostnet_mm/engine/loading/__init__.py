@@ -1,0 +1,1 @@
+"""Loading that gives the same samples whoever loads them, and outlives workers."""

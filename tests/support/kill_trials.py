@@ -75,7 +75,7 @@ def train(data: Path, folder: Path) -> None:
         work_dir=folder,
         resume="latest",
         ema=True,
-        early_stop=5,
+        early_stop=4,
         accumulate=3,
         keep=2,
         amp="bf16",

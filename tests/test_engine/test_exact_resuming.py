@@ -14,6 +14,7 @@ from support.running_tools import TINY, run_here
 from support.tiny_coco import make_tiny_coco
 from support.trained_line import SCORE, Line, Script, train_line
 from torch import nn
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
 from ghostnet_mm.engine.hooks.early_stop import EarlyStop
@@ -141,7 +142,10 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_worker_that_was_killed_changes_nothing(tmp_path, capsys, loop):
+def test_a_worker_that_was_killed_changes_nothing(tmp_path, capsys, monkeypatch, loop):
+    # PyTorch looks every 5 s.
+    look = _MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(look, "__defaults__", (0.3,))
     train(tmp_path / "healthy", loop, "two that stay")
     sampler = "DefaultSampler" if loop == "epochs" else "InfiniteSampler"
     deadly = dict(loader("two that stay", sampler), dataset=Deadly(tmp_path / "dead"))

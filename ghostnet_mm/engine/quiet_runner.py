@@ -4,10 +4,13 @@ import contextlib
 import functools
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ghostnet_runtime.atomic_writing import write_text
+from mmengine.dist import master_only
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
@@ -51,6 +54,15 @@ class QuietRunner(Runner):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(_is_for_the_console)
         return logger
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config into the work dir, whole or not at all."""
+        name = os.path.basename(self.cfg.filename or f"{self.timestamp}.py")
+        if name.endswith(".py"):
+            write_text(os.path.join(self.work_dir, name), self.cfg.pretty_text)
+        else:
+            super().dump_config()
 
     def build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Build a loader; hooks with ``prepare_dataset`` get its dataset first."""

@@ -38,6 +38,7 @@ from support.running_tools import TINY
 from support.tiny_coco import make_tiny_coco
 
 EPOCHS, BATCHES = 6, 4
+KEPT = ("state_dict", "ema_state_dict", "optimizer", "epoch")
 PHASES = ("starting", "training", "validating")
 ITERATION = multiprocessing.Value(ctypes.c_int, 0)
 PHASE = multiprocessing.Value(ctypes.c_int, 0)
@@ -75,7 +76,7 @@ def train(data: Path, folder: Path) -> None:
         work_dir=folder,
         resume="latest",
         ema=True,
-        early_stop=5,
+        early_stop=4,
         accumulate=3,
         keep=2,
         amp="bf16",
@@ -102,8 +103,10 @@ def start(data: Path, folder: Path) -> int:
 
 
 def state(folder: Path) -> dict:
-    saved = load_checkpoint_file(folder / f"epoch_{EPOCHS}.pth")
-    return {key: saved[key] for key in ("state_dict", "ema_state_dict", "optimizer")}
+    saved = load_checkpoint_file(find_checkpoint(folder).newest)
+    assert saved["meta"]["iter"] == saved["meta"]["epoch"] * BATCHES
+    saved["epoch"] = torch.tensor(saved["meta"]["epoch"])  # early stopping may end it
+    return {key: saved[key] for key in KEPT}
 
 
 def done_of(folder: Path) -> int:

@@ -58,3 +58,13 @@ def test_a_file_is_no_work_dir(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="is a file"):
         check_work_dir(load(tiny, tmp_path / "file"))
+
+
+def test_a_config_that_was_cut_off_is_no_other_model(tmp_path, tiny):
+    """A run that was killed while mmengine wrote the file goes on."""
+    cfg = load_config(tiny, Options(work_dir=tmp_path))
+    (tmp_path / "epoch_1.pth").touch()
+    text = cfg.pretty_text
+    for length in (0, len(text) // 3, text.index("model =") - 1):
+        (tmp_path / "tiny_detector.py").write_text(text[:length])
+        check_work_dir(cfg)

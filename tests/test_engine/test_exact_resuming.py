@@ -1,7 +1,9 @@
 """A run that goes on from any checkpoint equals the one that was not stopped."""
 
+import os
 import random
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from support.running_tools import TINY, run_here
 from support.tiny_coco import make_tiny_coco
 from support.trained_line import SCORE, Line, Script, train_line
 from torch import nn
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
 from ghostnet_mm.engine.hooks.early_stop import EarlyStop
@@ -34,6 +37,19 @@ class Drawn:
 
     def __len__(self):
         return 8
+
+
+class Deadly(Drawn):
+    """Ends the worker that loads number 5 for the first time."""
+
+    def __init__(self, note):
+        self.note = note
+
+    def __getitem__(self, index):
+        if index == 5 and not self.note.exists():
+            self.note.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
 
 
 class DroppingLine(Line):
@@ -123,6 +139,20 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
     results = [result(tmp_path / workers, "epoch_4.pth") for workers in WORKERS]
     assert_equal(results[1], results[0])
     assert_equal(results[2], results[0])
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_worker_that_was_killed_changes_nothing(tmp_path, capsys, monkeypatch, loop):
+    # PyTorch looks every 5 s.
+    look = _MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(look, "__defaults__", (0.3,))
+    train(tmp_path / "healthy", loop, "two that stay")
+    sampler = "DefaultSampler" if loop == "epochs" else "InfiniteSampler"
+    deadly = dict(loader("two that stay", sampler), dataset=Deadly(tmp_path / "dead"))
+    train(tmp_path / "killed", loop, train_dataloader=deadly)
+    last = "epoch_4.pth" if loop == "epochs" else "iter_12.pth"
+    assert_equal(result(tmp_path / "killed", last), result(tmp_path / "healthy", last))
+    assert "was killed" in capsys.readouterr().out
 
 
 FEATURES = {

@@ -7,9 +7,17 @@ import time
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ghostnet_mm.engine.loading import surviving_loader
 from ghostnet_mm.engine.loading.surviving_loader import SurvivingLoader, surviving
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch):
+    """PyTorch looks every 5 s whether a worker has died."""
+    look = _MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(look, "__defaults__", (0.3,))
 
 
 class Numbers:

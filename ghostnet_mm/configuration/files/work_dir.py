@@ -42,7 +42,9 @@ def check_work_dir(cfg: Config) -> None:
                 f"The work dir {folder} already holds a run of {dumped.name}; choose "
                 f"another --work-dir for {name}, or remove that folder."
             )
-    if not (folder / name).is_file() or not any(folder.glob("*.pth")):
+    # Runs of before may have been killed while mmengine wrote the file.
+    is_whole = (folder / name).is_file() and _is_config(folder / name)
+    if not is_whole or not any(folder.glob("*.pth")):
         return
     previous = config_from_text((folder / name).read_text(encoding="utf-8"))
     if _model_of(previous) != _model_of(cfg.to_dict()):

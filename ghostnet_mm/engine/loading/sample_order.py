@@ -137,9 +137,13 @@ def seed_by(*key: int) -> None:
     """Seed all generators of this process; keys that differ give unrelated numbers."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=16).digest()
     first, second = digest[:8], digest[8:]
-    random.seed(first)
+    random.seed(int.from_bytes(first, "little"))
     np.random.seed(np.frombuffer(second, np.uint32))
-    torch.manual_seed(int.from_bytes(first, "little"))
+    number = int.from_bytes(first, "little")
+    # torch.manual_seed also notes where it was called from, for GPUs not in use yet.
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(number)
 
 
 def caching_transforms(dataset: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from ...configuration.console import tell
 from .sample_order import SampleOrder, SeededSamples
@@ -101,10 +101,10 @@ class SurvivingLoader(DataLoader):
 
 
 def surviving(loader: DataLoader) -> SurvivingLoader | DataLoader:
-    """Make a loader survive, in place; one without a batch sampler stays as it is."""
-    if isinstance(loader, SurvivingLoader) or loader.batch_sampler is None:
+    """Make a loader survive, in place; one of another kind stays as it is."""
+    if type(loader) is not DataLoader or loader.batch_sampler is None:
         return loader
-    if not hasattr(loader.dataset, "__getitem__"):
+    if isinstance(loader.dataset, IterableDataset):
         return loader
     loader.__class__ = SurvivingLoader
     assert isinstance(loader, SurvivingLoader)

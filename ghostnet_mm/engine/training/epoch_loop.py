@@ -57,7 +57,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         loader = self.dataloader
-        repeated = 0
+        repeated = done
         if isinstance(loader, SurvivingLoader):
             loader.order.epoch = self._epoch
             repeated = done if caching_transforms(loader.dataset) else 0

@@ -230,15 +230,9 @@ class Detector(PictureDetector[Detections | PanopticMap]):
             launcher=launcher,
         )
         prepared = prepare_config(self._cfg(), options, training=False)
+        cfg, model = prepared.cfg, prepared.model
         assert self._checkpoint is not None
-        return run_testing(
-            prepared.cfg,
-            self._checkpoint,
-            out,
-            show_dir,
-            score_threshold,
-            prepared.model,
-        )
+        return run_testing(cfg, self._checkpoint, out, show_dir, score_threshold, model)
 
     def export(
         self,
@@ -326,15 +320,9 @@ class Detector(PictureDetector[Detections | PanopticMap]):
         """Write as ``ghostnet detect``; ``panoptic_png`` writes each map as PNG too."""
         self._ready()
         keep = write_panoptic_png if panoptic_png else None
+        detect = sliced(self.detect, slice, self.input_side)
         return detect_all(
-            sliced(self.detect, slice, self.input_side),
-            str(input),
-            out,
-            score_threshold,
-            max_frames,
-            show,
-            keep,
-            track,
+            detect, str(input), out, score_threshold, max_frames, show, keep, track
         )
 
     def _ready(self) -> TrainedDetector:

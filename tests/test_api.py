@@ -131,10 +131,12 @@ def test_tracks_and_slices_are_those_of_the_exported_file(home, said, detector):
     exported = RuntimeDetector(home / said["onnx"])
     assert detector.input_side == exported.input_side == 96
     options = dict(slice=48, score_threshold=0.04, track=True)
-    ours, theirs = (list(one.stream(frames, **options)) for one in (detector, exported))
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
-        ids = [found.data["tracker_id"].tolist() for found in (one, other)]
+    ours, theirs = (
+        list(either.stream(frames, **options)) for either in (detector, exported)
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine.boxes, other.boxes, atol=0.01)
+        ids = [found.data["tracker_id"].tolist() for found in (mine, other)]
         assert ids[0] == ids[1]
     assert max(ours[-1].data["tracker_id"]) >= 0
 

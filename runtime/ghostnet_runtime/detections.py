@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .atomic_writing import write_text
-from .detected_object import TRACK, DetectedObject
+from .conversions import coco_entries, supervision_detections
+from .detected_object import DetectedObject
 from .drawing import draw_objects
 from .errors import DataError, OptionError
 from .libraries import import_library
@@ -251,20 +252,7 @@ class Detections:
             One entry per object: ``image_id``, ``category_id``, ``bbox`` (x, y, width,
             height in pixels), ``score`` and, with masks, ``segmentation``.
         """
-        ids = range(len(self.names)) if category_ids is None else category_ids
-        entries = []
-        for found in self:
-            x1, y1, x2, y2 = found.box.tolist()
-            entry: dict[str, object] = {
-                "image_id": image_id,
-                "category_id": ids[found.label],
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "score": found.score,
-            }
-            if found.mask is not None:
-                entry["segmentation"] = encode_mask(found.mask)
-            entries.append(entry)
-        return entries
+        return coco_entries(self, image_id, category_ids)
 
     def to_columns(self) -> dict[str, list[object]]:
         """Return columns of a table: class, label, score, x1, y1, x2, y2, and data.
@@ -295,16 +283,7 @@ class Detections:
         Raises:
             OptionError: supervision is not installed.
         """
-        names = np.array(self.names, dtype=str)[self.labels]
-        data = {name: rows for name, rows in self.data.items() if name != TRACK}
-        return import_library("supervision", "supervision").Detections(
-            xyxy=self.boxes,
-            confidence=self.scores,
-            class_id=self.labels,
-            mask=self.masks,
-            tracker_id=self.data.get(TRACK),
-            data={"class_name": names, **data},
-        )
+        return supervision_detections(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the objects: ``.json`` as `to_json`, ``.csv`` as `to_columns`.

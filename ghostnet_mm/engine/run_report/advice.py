@@ -81,6 +81,8 @@ def next_steps(
 
 
 def _about_learning(rows: Sequence[Mapping[str, float]]) -> Iterator[Advice]:
+    if rows and rows[0]["epoch"] > 1:
+        return  # A resumed run has learnt before.
     losses = [row["loss"] for row in rows if "loss" in row]
     if len(losses) > 1 and losses[-1] > 0.9 * losses[0]:
         yield Advice(

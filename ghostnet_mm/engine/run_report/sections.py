@@ -109,6 +109,11 @@ def _summary(
             f"recall {curve.recall[best]:.2f} and F1 highest, {curve.f1[best]:.2f}, on "
             f"these pictures."
         )
+    if run.rows and run.rows[0]["epoch"] > 1:
+        lines.append(
+            f"The run was resumed: curves and pictures are from epoch "
+            f"{run.rows[0]['epoch']:g} on."
+        )
     if run.checkpoint:
         lines.append(f"Checkpoint: {run.checkpoint}")
     yield Section("", tuple(lines), _score_table(run.scores))

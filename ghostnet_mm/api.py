@@ -287,11 +287,7 @@ class Detector(PictureDetector[Detections | PanopticMap]):
 
     @property
     def input_side(self) -> int:
-        """The shorter side of the network's input in pixels: that of its slices.
-
-        Raises:
-            OptionError: The detector is not trained.
-        """
+        """The shorter side of a trained detector's input in pixels: of its slices."""
         return self._ready().input_side
 
     def detect(self, pixels: np.ndarray) -> Detections | PanopticMap:

@@ -21,7 +21,7 @@ from ..configuration.console import is_first_process, tell
 from ..configuration.data.checks import check_data
 from ..configuration.data.clean_data import data_report, use_clean_data
 from ..configuration.data.contents import tell_contents
-from ..configuration.files.work_dir import check_work_dir
+from ..configuration.files.work_dir import check_work_dir, remove_left_overs
 from ..configuration.model.building import build_on_meta
 from ..configuration.model.task_scopes import OPTIONAL_SCOPES, enter_scope, scope_of
 from ..configuration.training.resuming import checkpoint_to_resume
@@ -89,6 +89,7 @@ def run_training(
         check_data(cfg, ("train", "val"))
         check_weights(_built(cfg, model), cfg)
         check_work_dir(cfg)
+        remove_left_overs(cfg.work_dir)
     resumed = checkpoint_to_resume(cfg)
     if resumed is not None:
         # The checkpoint brings the backbone's weights; do not ask the network for any.

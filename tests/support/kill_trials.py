@@ -117,6 +117,7 @@ def done_of(folder: Path) -> int:
 def trial(data: Path, folder: Path, longest: float) -> dict | None:
     """Kill a run once and look; ``None`` if it was finished before."""
     before = done_of(folder)
+    left_over = set(folder.glob(".unfinished*"))
     process = start(data, folder)
     time.sleep(random.uniform(0, longest))
     ended, status = os.waitpid(process, os.WNOHANG)
@@ -127,10 +128,10 @@ def trial(data: Path, folder: Path, longest: float) -> dict | None:
         os.killpg(process, signal.SIGKILL)
         os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
-    writing = bool(list(folder.glob(".unfinished*"))) if folder.exists() else False
+    writing = bool(set(folder.glob(".unfinished*")) - left_over)
     phase = "writing" if writing else PHASES[PHASE.value]
     after = done_of(folder)
-    files = list(folder.glob("*.pth"))
+    files = [file for file in folder.glob("*.pth") if not file.name.startswith(".")]
     return dict(
         phase=phase,
         lost=max(ITERATION.value - after, 0),

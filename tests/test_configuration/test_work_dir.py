@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from ghostnet_mm.configuration import Options, load_config
-from ghostnet_mm.configuration.files.work_dir import check_work_dir
+from ghostnet_mm.configuration.files.work_dir import check_work_dir, remove_left_overs
 from ghostnet_mm.errors import OptionError
 
 
@@ -68,3 +70,16 @@ def test_a_config_that_was_cut_off_is_no_other_model(tmp_path, tiny):
     for length in (0, len(text) // 3, text.index("model =") - 1):
         (tmp_path / "tiny_detector.py").write_text(text[:length])
         check_work_dir(cfg)
+
+
+def test_what_a_kill_has_left_is_no_run_and_goes(tmp_path, tiny):
+    cfg = load_config(tiny, Options(work_dir=tmp_path))
+    old, new = tmp_path / ".unfinished-a1.py", tmp_path / ".unfinished-b2.pth"
+    for file in (old, new):
+        file.write_text(cfg.pretty_text)
+    check_work_dir(cfg)
+    os.utime(old, (0, 0))
+    (tmp_path / "epoch_1.pth").touch()
+    os.utime(tmp_path / "epoch_1.pth", (0, 0))
+    remove_left_overs(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [new.name, "epoch_1.pth"]

@@ -5,6 +5,9 @@ each other's checkpoints, and ``--resume`` then continues the wrong one.
 """
 
 import ast
+import contextlib
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from mmengine.config import Config
 from ...errors import OptionError
 from .text import config_from_text
 
+UNFINISHED = ".unfinished-"
+SECONDS_OF_A_WRITE = 60
 # Where the weights come from does not make it another model.
 NOT_THE_MODEL = {"init_cfg"}
 
@@ -37,7 +42,8 @@ def check_work_dir(cfg: Config) -> None:
         return
     name = Path(cfg.filename).name
     for dumped in sorted(folder.glob("*.py")):
-        if _is_config(dumped) and dumped.name != name:
+        is_left_over = dumped.name.startswith(UNFINISHED)  # by a kill
+        if not is_left_over and dumped.name != name and _is_config(dumped):
             raise OptionError(
                 f"The work dir {folder} already holds a run of {dumped.name}; choose "
                 f"another --work-dir for {name}, or remove that folder."
@@ -53,6 +59,17 @@ def check_work_dir(cfg: Config) -> None:
             f"({_first_difference(_model_of(previous), _model_of(cfg.to_dict()))}); "
             f"choose another --work-dir, or remove that folder."
         )
+
+
+def remove_left_overs(folder: str | os.PathLike[str]) -> None:
+    """Remove what killed runs have left half written; they are as large as checkpoints.
+
+    Files of the last minute stay: another process may be at them.
+    """
+    for file in Path(folder).glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > SECONDS_OF_A_WRITE:
+                file.unlink()
 
 
 def _is_config(file: Path) -> bool:

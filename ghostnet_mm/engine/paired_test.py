@@ -58,7 +58,6 @@ def prepare_other(cfg: Config, checkpoint: str | os.PathLike[str]) -> PreparedRu
     loader = copy.deepcopy(cfg.test_dataloader)
     for _, dataset in inner_datasets(loader["dataset"]):
         dataset["pipeline"] = copy.deepcopy(steps_of_testing(other))
-        dataset["metainfo"] = dict(classes=names)
     other.test_evaluator = _evaluators(cfg.test_evaluator, other.test_evaluator)
     other.test_dataloader, other.test_cfg = loader, copy.deepcopy(cfg.test_cfg)
     return prepared

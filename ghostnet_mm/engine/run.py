@@ -49,6 +49,7 @@ from .result_files import (
 from .run_files import finished_run, keep_best
 from .run_record import Callbacks, Run, StopTraining
 from .start_checks import check_weights, forget_pretrained
+from .tested_classes import weights_for_classes
 
 AnyHook = TypeVar("AnyHook", bound=Hook)
 CONSOLE_HOOKS = ("ProgressLine", "ResultTable", "UnreadablePictures", "RunReport")
@@ -166,7 +167,7 @@ def run_testing(
             "ghostnet segment for the pictures of a segmentor."
         )
     model = _built(cfg, model)
-    weights, is_converted = read_tested_weights(model, checkpoint, scope_of(cfg))
+    weights, meta = read_tested_weights(model, checkpoint, scope_of(cfg))
     check_fit(model, weights, checkpoint)
     use_clean_data(cfg, ("test",))
     if is_first_process():
@@ -176,6 +177,7 @@ def run_testing(
             "The test split has no annotations, so there is nothing to score; pass "
             "--out FILE for the detections."
         )
+    turned = weights_for_classes(model, cfg, weights, meta or {}, checkpoint)
     cfg.load_from, cfg.resume = str(checkpoint), False
     ask_for_full_table(cfg.test_evaluator)
     use_fast_metric(cfg.test_evaluator, keep=True)
@@ -189,9 +191,9 @@ def run_testing(
         new_work_dir_removed_on_mistake(cfg.work_dir),
         mistakes_told(cfg),
     ):
-        if is_converted:
+        if meta is None or turned is not None:
             cfg.load_from = os.path.join(scratch, "converted.pth")
-            torch.save({"meta": {}, "state_dict": weights}, cfg.load_from)
+            torch.save({"meta": {}, "state_dict": turned or weights}, cfg.load_from)
         results = Path(scratch, "results")
         if out is not None:
             write_results_to(cfg.test_evaluator, str(results))

@@ -14,7 +14,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from support.running_tools import TINY, run, run_here
-from support.tiny_coco import CLASSES, make_tiny_coco
+from support.tiny_coco import CLASSES, edit_annotations, make_tiny_coco
 
 from ghostnet_mm.checkpoints import load_checkpoint_file
 from ghostnet_mm.configuration.files.text import config_from_text
@@ -152,6 +152,60 @@ def test_testing_says_whether_another_checkpoint_is_better(trained, tmp_path):
             kind["name"]: kind["count"] for kind in alone["errors"]["bbox"]["kinds"]
         }
         assert sum(kinds.values()) > 0
+
+
+def test_classes_in_another_order_are_matched_by_name(trained, tmp_path):
+    """Catches labels that are compared by number: with two classes swapped, AP 0."""
+    checkpoint = trained / "run" / "epoch_10.pth"
+    shutil.copytree(trained / "data", tmp_path / "swapped")
+
+    def swap(content):
+        for category in content["categories"]:
+            category["id"] = 3 - category["id"]
+        content["categories"].reverse()
+        for annotation in content["annotations"]:
+            annotation["category_id"] = 3 - annotation["category_id"]
+
+    for split in ("train2017", "val2017"):
+        edit_annotations(tmp_path / "swapped", swap, split)
+    found = {}
+    for name, root in (("as it was", trained / "data"), ("swapped", "swapped")):
+        done = run_here(
+            *("test", TINY, checkpoint, "--data-root", root, "--work-dir", name),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        told = "another order: they are matched by name" in done.stdout
+        assert told == (name == "swapped")
+        evaluation = json.loads((tmp_path / name / "evaluation.json").read_text())
+        found[name] = evaluation["scores"], evaluation["class_scores"]
+    assert found["as it was"][0]["coco/bbox_mAP"] > 0
+    assert found["swapped"] == found["as it was"]
+
+
+def test_other_classes_are_refused_or_told(trained, tmp_path):
+    checkpoint = trained / "run" / "epoch_10.pth"
+    shutil.copytree(trained / "data", tmp_path / "renamed")
+
+    def rename_one(content):
+        content["categories"][0]["name"] = "bowl"
+
+    for split in ("train2017", "val2017"):
+        edit_annotations(tmp_path / "renamed", rename_one, split)
+    test = ("test", TINY, checkpoint, "--data-root", "renamed")
+    done = run_here(*test, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "give both the same names in the same order" in done.stderr
+
+    def rename_both(content):
+        for category, name in zip(content["categories"], "ab", strict=True):
+            category["name"] = name
+
+    for split in ("train2017", "val2017"):
+        edit_annotations(tmp_path / "renamed", rename_both, split)
+    done = run_here(*test, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "they are compared one by one in this order" in done.stdout
 
 
 def test_testing_does_not_touch_the_run(trained, tmp_path):

@@ -1,6 +1,8 @@
 """Testing weights that somebody else has trained: published ImageNet classifiers."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -17,7 +19,7 @@ from ..detector_checkpoint import read_detector_weights
 
 def read_tested_weights(
     model: nn.Module, source: str | os.PathLike[str], scope: str
-) -> tuple[dict[str, Tensor], bool]:
+) -> tuple[dict[str, Tensor], Mapping[str, Any] | None]:
     """Read the weights that a test is asked for.
 
     Args:
@@ -27,7 +29,8 @@ def read_tested_weights(
         scope: The config's scope.
 
     Returns:
-        The weights by the model's names, and whether the source has other names.
+        The weights by the model's names, and what the checkpoint says about itself;
+        ``None`` of published weights, whose tensors have other names.
 
     Raises:
         OptionError: timm has no weights of that name.
@@ -36,9 +39,9 @@ def read_tested_weights(
     if scope == CLASSIFICATION:
         weights = read_weights(source)
         if is_published_classifier(weights):
-            return classifier_weights(model.get_submodule("backbone"), weights), True
+            return classifier_weights(model.get_submodule("backbone"), weights), None
     elif str(source).startswith(TIMM_SCHEME):
         raise OptionError(
             f"{source} holds a classifier; give a checkpoint written by ghostnet train."
         )
-    return read_detector_weights(source)[0], False
+    return read_detector_weights(source)

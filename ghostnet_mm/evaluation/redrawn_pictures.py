@@ -1,8 +1,8 @@
 """COCO's AP on pictures that were drawn again, some several times, some not at all.
 
 What was matched once is counted again with the number of times each picture was drawn.
-(hotcoco 1.3's own ``compare`` counts a picture once however often it is drawn, which
-makes its intervals about a quarter too narrow.)
+(hotcoco 1.3's own ``compare`` gives intervals about a quarter narrower than those of
+pycocotools on redrawn pictures, see the tests.)
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def mistake(folder):
 
 def hang(folder):
     if in_a_worker():
-        time.sleep(1.5)
+        time.sleep(5)  # longer than a busy machine takes to start the other worker
 
 
 def load(folder, fault, epochs=1, **settings):
@@ -127,7 +127,7 @@ def test_a_mistake_of_the_pipeline_passes_through(tmp_path):
 
 
 def test_a_hanging_worker_is_named(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(surviving_loader, "PATIENCE", 0.4)
+    monkeypatch.setattr(surviving_loader, "PATIENCE", 1.0)
     found = load(tmp_path, hang)
     said = capsys.readouterr().out
     assert "s: worker 0 (process " in said

@@ -43,8 +43,8 @@ def test_logits_are_timms(name, backbone, width, tmp_path, randomize_norms):
     file = tmp_path / "published.pth"
     torch.save({"state_dict": theirs.state_dict(), "epoch": 3}, file)
     ours = build(backbone, width)
-    weights, is_converted = read_tested_weights(ours, file, "mmpretrain")
-    assert is_converted
+    weights, meta = read_tested_weights(ours, file, "mmpretrain")
+    assert meta is None  # of published weights
     check_fit(ours, weights, file)
     ours.load_state_dict(weights, strict=True)
     images = torch.rand(2, 3, 65, 97)
@@ -69,8 +69,8 @@ def test_a_checkpoint_of_a_run_keeps_its_names(tmp_path):
     ours = build("GhostNet", 0.5)
     file = tmp_path / "epoch_1.pth"
     torch.save({"meta": {}, "state_dict": ours.state_dict()}, file)
-    weights, is_converted = read_tested_weights(ours, file, "mmpretrain")
-    assert not is_converted
+    weights, meta = read_tested_weights(ours, file, "mmpretrain")
+    assert meta is not None
     assert list(weights) == list(ours.state_dict())
 
 

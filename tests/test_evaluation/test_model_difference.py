@@ -93,7 +93,7 @@ def test_each_draw_has_the_score_that_pycocotools_gives_it(truth):
 def test_the_interval_is_the_middle_of_the_draws(truth):
     a, b = findings(truth, 1), findings(truth, 2, kept=0.7)
     compared = model_difference(judged(truth, a), judged(truth, b))
-    draws = np.random.default_rng(5).integers(0, 30, (1000, 30))
+    draws = np.random.default_rng(5).integers(0, 30, (500, 30))
     differences = redrawn_scores(truth, b, draws) - redrawn_scores(truth, a, draws)
     low, high = np.quantile(differences, [0.025, 0.975])
     main = compared.scores[0]
@@ -101,8 +101,8 @@ def test_the_interval_is_the_middle_of_the_draws(truth):
     assert main.first == pytest.approx(redrawn_scores(truth, a, every)[0], abs=1e-12)
     assert main.second == pytest.approx(redrawn_scores(truth, b, every)[0], abs=1e-12)
     # Other draws, of the same distribution.
-    assert main.low == pytest.approx(low, abs=0.08 * (high - low))
-    assert main.high == pytest.approx(high, abs=0.08 * (high - low))
+    assert main.low == pytest.approx(low, abs=0.1 * (high - low))
+    assert main.high == pytest.approx(high, abs=0.1 * (high - low))
     assert compared.num_pictures == 30
 
 

@@ -110,7 +110,7 @@ def tell_errors(
         errors = errors_of(findings, least_score)
         sorted_out[kind] = errors
         title = f"{TASKS[kind]}: " if len(judged) > 1 else ""
-        for table in (kinds_table(errors), mistaken_table(errors)):
+        for table in (kinds_table(errors).plain(), mistaken_table(errors)):
             if table:
                 print(f"\n{title}{table}" if not title else f"\n{title}\n{table}")
         tell(

@@ -15,7 +15,7 @@ from mmengine.config import Config
 
 from ..configuration import Options, PreparedRun, prepare_config
 from ..configuration.console import is_first_process, tell
-from ..datasets.layouts.folder import is_coco_metric
+from ..datasets.layouts.folder import evaluators_in, is_coco_metric
 from ..datasets.wrappers import inner_datasets, steps_of_testing
 from ..errors import OptionError
 from ..evaluation.model_difference import ModelDifference
@@ -101,9 +101,9 @@ def compare_tests(
 
 def _evaluators(judges: Any, own: Any) -> list[dict[str, Any]]:
     """Return the first detector's evaluators with what can judge the other."""
-    possible = {kind for metric in _listed(own) for kind in _kinds(metric)}
+    possible = {kind for metric in evaluators_in(own) for kind in _kinds(metric)}
     kept = []
-    for metric in copy.deepcopy(_listed(judges)):
+    for metric in copy.deepcopy(evaluators_in(judges)):
         if is_coco_metric(metric):
             kinds = [kind for kind in _kinds(metric) if kind in possible]
             if not kinds:
@@ -116,7 +116,3 @@ def _evaluators(judges: Any, own: Any) -> list[dict[str, Any]]:
 def _kinds(metric: Mapping[str, Any]) -> list[str]:
     kinds = metric.get("metric", "bbox") if is_coco_metric(metric) else []
     return [kinds] if isinstance(kinds, str) else list(kinds)
-
-
-def _listed(evaluators: Any) -> list[dict[str, Any]]:
-    return list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]

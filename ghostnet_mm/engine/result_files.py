@@ -10,7 +10,7 @@ from typing import Any
 from ghostnet_runtime.atomic_writing import finished_file
 
 from ..datasets.clean_copy.original_ids import restore_ids
-from ..datasets.layouts.folder import is_coco_metric
+from ..datasets.layouts.folder import evaluators_in, is_coco_metric
 from ..errors import OptionError
 
 
@@ -44,7 +44,7 @@ def write_results_to(evaluators: Any, prefix: str) -> None:
     Raises:
         OptionError: No evaluator is a ``CocoMetric``.
     """
-    for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
+    for metric in evaluators_in(evaluators):
         if is_coco_metric(metric):
             metric["outfile_prefix"] = prefix
             return
@@ -53,7 +53,7 @@ def write_results_to(evaluators: Any, prefix: str) -> None:
 
 def is_unscored(evaluators: Any) -> bool:
     """Say whether there is nothing to compare predictions with."""
-    listed = evaluators if isinstance(evaluators, list) else [evaluators]
+    listed = evaluators_in(evaluators)
     return any(evaluator.get("format_only") for evaluator in listed)
 
 

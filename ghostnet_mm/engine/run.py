@@ -204,10 +204,10 @@ def run_testing(
         )
         metrics = runner.test()
         class_scores = dict(_results(runner).class_scores)
-        judged, errors = judged_by(runner.test_evaluator), {}
+        judged = judged_by(runner.test_evaluator)  # in the first process
+        errors = tell_errors(judged, score_threshold)
+        evaluation = Evaluation(metrics, class_scores, errors, judged)
         if is_first_process():
-            errors = tell_errors(judged, score_threshold)
-            evaluation = Evaluation(metrics, class_scores, errors, judged)
             write_text(Path(cfg.work_dir) / "evaluation.json", evaluation.as_json())
             _hook(runner, RunReport).write_test(runner, cfg, metrics, checkpoint)
         if out is not None and is_first_process():
@@ -215,7 +215,7 @@ def run_testing(
                 tell(f"detections: {file}")
     if show_dir is not None:
         tell(f"pictures: {show_dir}")
-    return Evaluation(metrics, class_scores, errors, judged)
+    return evaluation
 
 
 def file_tested_on(cfg: Config) -> str | None:

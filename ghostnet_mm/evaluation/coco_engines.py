@@ -79,9 +79,9 @@ class Judged:
     rule: Rule
     class_names: Sequence[str]
 
-    def evaluation(self) -> Any:
+    def evaluation(self, *, by_size: bool = True) -> Any:
         """Return hotcoco's ``COCOeval``, matched."""
-        return hotcoco_evaluation(self.truth, self.found, self.rule)
+        return hotcoco_evaluation(self.truth, self.found, self.rule, by_size=by_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +112,16 @@ def hotcoco_truth(annotations: Mapping[str, Any]) -> Any:
     return hotcoco.COCO(dict(annotations))
 
 
-def hotcoco_evaluation(truth: Any, found: Found, rule: Rule) -> Any:
+def hotcoco_evaluation(
+    truth: Any, found: Found, rule: Rule, *, by_size: bool = True
+) -> Any:
     """Match detections with the truth and return hotcoco's ``COCOeval``.
 
     Args:
         truth: From `hotcoco_truth`.
         found: At least one detection.
         rule: See `Rule`.
+        by_size: Whether small, medium and large objects are matched apart too.
     """
     table = np.column_stack(
         [found.image_ids, found.boxes, found.scores, found.category_ids]
@@ -137,6 +140,8 @@ def hotcoco_evaluation(truth: Any, found: Found, rule: Rule) -> Any:
     params.cat_ids = list(rule.category_ids)
     params.iou_thrs = list(rule.overlaps)
     params.max_dets = list(rule.limits)
+    if not by_size:
+        params.area_rng, params.area_rng_lbl = [[0.0, 1e10]], ["all"]
     evaluation.evaluate()
     return evaluation
 

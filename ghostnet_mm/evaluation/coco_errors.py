@@ -128,13 +128,13 @@ def errors_of(judged: Judged, least_score: float = 0.3) -> CocoErrors:
     )
 
 
-def kinds_table(errors: CocoErrors) -> str:
-    """Return the kinds of error as a table for the console."""
+def kinds_table(errors: CocoErrors) -> Table:
+    """Return the kinds of error with their counts and costs."""
     rows = [
         [f"{KINDS[kind.name]} ({kind.name})", kind.count, f"{kind.cost:.3f}"]
         for kind in errors.kinds
     ]
-    return Table.of(["errors at IoU 0.5", "count", "AP50 lost"], rows).plain()
+    return Table.of(["errors at IoU 0.5", "count", "AP50 lost"], rows)
 
 
 def mistaken_table(errors: CocoErrors) -> str:

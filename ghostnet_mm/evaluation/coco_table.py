@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
-from ..datasets.layouts.folder import is_coco_metric, is_of_type
+from ..datasets.layouts.folder import evaluators_in, is_coco_metric, is_of_type
 from ..reporting.tables import NOT_MEASURED, Table
 
 METRIC_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
@@ -34,7 +34,7 @@ def ask_for_full_table(evaluator: Any) -> None:
     Args:
         evaluator: An evaluator config or a list of them; changed in place.
     """
-    for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
+    for metric in evaluators_in(evaluator):
         if not is_coco_metric(metric):
             continue
         tasks = metric.get("metric", "bbox")
@@ -55,7 +55,7 @@ def use_fast_metric(evaluator: Any, keep: bool = False) -> None:
         evaluator: An evaluator config or a list of them; changed in place.
         keep: Whether it shall keep what was found, for a look at the errors.
     """
-    for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+    for metric in evaluators_in(evaluator):
         if is_of_type(metric, "CocoMetric"):
             metric["type"] = "mmdet.FastCocoMetric"
         if keep and is_of_type(metric, "FastCocoMetric"):
@@ -85,7 +85,13 @@ def take_class_scores(
 
 
 def overall_table(metrics: Mapping[str, float]) -> str:
-    """Return the table of AP and AR, one row per task; empty if there is none.
+    """Return `scores_table` for the console; empty if there is none."""
+    table = scores_table(metrics)
+    return "" if table is None else table.plain()
+
+
+def scores_table(metrics: Mapping[str, float]) -> Table | None:
+    """Return the table of AP and AR, one row per task; ``None`` if there is none.
 
     Args:
         metrics: mmdet's metrics, such as ``{"coco/bbox_mAP": 0.31}``.
@@ -98,8 +104,8 @@ def overall_table(metrics: Mapping[str, float]) -> str:
             if item.startswith(f"{task}_"):
                 found[item.removeprefix(f"{task}_")] = value
         if found:
-            rows.append([title, *(_number(found.get(item)) for item in COLUMNS)])
-    return Table.of(["COCO", *COLUMNS.values()], rows).plain() if rows else ""
+            rows.append([title, *(shown_score(found.get(item)) for item in COLUMNS)])
+    return Table.of(["COCO", *COLUMNS.values()], rows) if rows else None
 
 
 def class_table(scores: Mapping[str, float]) -> str:
@@ -109,7 +115,7 @@ def class_table(scores: Mapping[str, float]) -> str:
     ordered = sorted(
         scores.items(), key=lambda named: (math.isnan(named[1]), -named[1])
     )
-    cells = [[name, _number(score)] for name, score in ordered]
+    cells = [[name, shown_score(score)] for name, score in ordered]
     # Three columns of classes, read downwards, keep 80 classes on one screen.
     columns = 3 if len(cells) > 12 else 1
     height = math.ceil(len(cells) / columns)
@@ -135,7 +141,7 @@ def summary(metrics: Mapping[str, float]) -> str:
         for item in ("mAP", "mAP_50"):
             for key, value in metrics.items():
                 if key.rpartition("/")[2] == f"{task}_{item}":
-                    parts.append(f"{title} {COLUMNS[item]} {_number(value)}")
+                    parts.append(f"{title} {COLUMNS[item]} {shown_score(value)}")
     return "  ".join(parts) or "  ".join(
         f"{key} {value:.3f}"
         for key, value in metrics.items()
@@ -143,7 +149,8 @@ def summary(metrics: Mapping[str, float]) -> str:
     )
 
 
-def _number(value: float | None) -> str:
+def shown_score(value: float | None) -> str:
+    """Return a score with three decimals; ``-`` where there was nothing to find."""
     # pycocotools gives -1 where there is no object to find.
     is_number = value is not None and not math.isnan(value) and value >= 0
     return f"{value:.3f}" if is_number else NOT_MEASURED

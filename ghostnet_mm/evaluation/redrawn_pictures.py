@@ -59,10 +59,7 @@ class RedrawnPictures:
     """
 
     def __init__(self, judged: Judged):
-        evaluation = judged.evaluation()
-        evaluation.params.area_rng = [[0.0, 1e10]]
-        evaluation.params.area_rng_lbl = ["all"]
-        evaluation.evaluate()
+        evaluation = judged.evaluation(by_size=False)
         self._overlaps = np.asarray(judged.rule.overlaps)
         self.num_pictures = len(judged.rule.image_ids)
         place = {image: i for i, image in enumerate(judged.rule.image_ids)}

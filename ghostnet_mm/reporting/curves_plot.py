@@ -1,6 +1,6 @@
 """Losses and scores over a run, drawn."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: str | Path) -> None:
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     losses = [name for name in names if "loss" in name and "/" not in name]
-    panels = {"loss": losses, "score": list(_shown(names))}
+    panels = {"loss": losses, "score": shown_scores(names)}
     panels = {label: curves for label, curves in panels.items() if curves}
     figure = Figure(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -62,7 +62,8 @@ def draw_panel(
         panel.legend(frameon=False, fontsize="small")
 
 
-def _shown(names: Sequence[str]) -> Iterator[str]:
+def shown_scores(names: Sequence[str]) -> list[str]:
+    """Return the names of the scores to draw: COCO's main ones, or else all."""
     scores = [name for name in names if "/" in name]
     coco = [name for name in scores if name.endswith(SHOWN_SCORES)]
-    yield from coco or scores
+    return coco or scores

@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from .errors import OptionError
 
+# How scratch files and folders are called until they are whole.
+UNFINISHED = ".unfinished-"
 # What a disk says that takes no more: full, a quota or a largest size reached.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -41,7 +43,7 @@ def finished_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: OpenCV, onnx and others choose the format by it.
     handle, name = tempfile.mkstemp(
-        prefix=".unfinished-", suffix=target.suffix, dir=target.parent
+        prefix=UNFINISHED, suffix=target.suffix, dir=target.parent
     )
     os.close(handle)
     scratch = Path(name)
@@ -80,7 +82,7 @@ def finished_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target).expanduser()
     nearest = check_folder(target)
     # Beside the target, so that moving a file is renaming it.
-    scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=nearest))
+    scratch = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=nearest))
     try:
         yield scratch
         scratch.chmod(0o777 & ~_umask())

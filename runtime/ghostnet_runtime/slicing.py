@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,9 +129,7 @@ def _moved(found: Detections, place: Slice, shape: tuple[int, int]) -> Detection
     if found.masks is not None:
         masks = np.zeros((len(found), *shape), dtype=bool)
         masks[:, place.top : place.bottom, place.left : place.right] = found.masks
-    return Detections(
-        found.boxes + offset, found.scores, found.labels, found.names, masks, found.data
-    )
+    return replace(found, boxes=found.boxes + offset, masks=masks)
 
 
 def _is_cut(boxes: np.ndarray, place: Slice, shape: tuple[int, int]) -> np.ndarray:

@@ -6,6 +6,7 @@ which brings ``supervision`` (MIT), SciPy and PyAV.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,16 +79,7 @@ class Tracker:
             tracked = self._tracker.update(given)
             if len(tracked):
                 ids[tracked.data["row"]] = tracked.tracker_id
-        followed = Detections(
-            found.boxes,
-            found.scores,
-            found.labels,
-            found.names,
-            found.masks,
-            {**found.data, TRACK: ids},
-            found.source,
-            found.pixels,
-        )
+        followed = replace(found, data={**found.data, TRACK: ids})
         return followed[(ids >= 0) | (found.scores >= self._least)]
 
 

@@ -10,6 +10,7 @@ from support.running_tools import TINY
 from support.tiny_coco import edit_annotations, make_tiny_coco
 
 from ghostnet_mm.configuration import Options, prepare_run
+from ghostnet_mm.engine.hooks import run_report
 from ghostnet_mm.engine.run import run_testing, run_training
 from ghostnet_mm.engine.run_report.advice import next_steps
 from ghostnet_mm.evaluation.coco_errors import errors_of
@@ -164,3 +165,14 @@ def test_small_objects_and_a_starved_class_are_named():
         counts=dict(ace=90, king=80, ten=9, nine=5),
     )
     assert text.startswith("ten has AP 0.100 where the other classes have 0.550")
+
+
+def test_a_report_that_fails_loses_no_run(photos, tmp_path, capsys, monkeypatch):
+    def failing(*_):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(run_report, "write_report", failing)
+    prepared = ready(photos, tmp_path)
+    run = run_training(prepared.cfg, prepared.model)
+    assert run.best.is_file()
+    assert "no report (RuntimeError: no such thing)" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ghostnet_mm.engine.loading import surviving_loader
+from ghostnet_mm.engine.loading.signals import end_workers
 from ghostnet_mm.engine.loading.surviving_loader import SurvivingLoader, surviving
 
 
@@ -93,7 +94,7 @@ def load(folder, fault, epochs=1, **settings):
     for epoch in range(epochs):
         loader.order.epoch = epoch
         batches += list(loader)
-    loader.end_workers()
+    end_workers([loader])
     return torch.cat(batches)
 
 

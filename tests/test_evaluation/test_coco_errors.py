@@ -75,7 +75,7 @@ def test_what_the_limit_cuts_is_no_error():
 
 def test_tables_and_json_have_every_kind():
     errors = errors_of(judged(OBJECTS, FOUND))
-    table = kinds_table(errors)
+    table = kinds_table(errors).plain()
     for name, meaning in KINDS.items():
         assert f"{meaning} ({name})" in table
     content = json.loads(json.dumps(errors.as_json()))

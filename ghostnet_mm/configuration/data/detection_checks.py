@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ...datasets.checks.panoptic import check_panoptic_annotations
 from ...datasets.clean_copy.copying import split_behind
-from ...datasets.layouts.folder import is_coco_metric
+from ...datasets.layouts.folder import evaluators_in, is_coco_metric
 from ...datasets.wrappers import inner_datasets
 from ...errors import DataError, OptionError
 from .stated_classes import dataset_class
@@ -164,15 +164,11 @@ def _loads_masks(part: Any) -> bool:
 
 
 def _evaluates_masks(evaluators: Any) -> bool:
-    for evaluator in _listed(evaluators):
+    for evaluator in evaluators_in(evaluators):
         kinds = evaluator.get("metric", ())
         if "segm" in ([kinds] if isinstance(kinds, str) else kinds):
             return True
     return False
-
-
-def _listed(evaluators: Any) -> Sequence[Mapping[str, Any]]:
-    return [evaluators] if isinstance(evaluators, Mapping) else evaluators or ()
 
 
 def _check_content(folder: AnnotatedFolder, with_masks: bool) -> None:
@@ -218,7 +214,7 @@ def _check_files(folder: AnnotatedFolder) -> None:
 def _check_evaluators(
     evaluators: Any, split: str, folders: Sequence[AnnotatedFolder]
 ) -> None:
-    for evaluator in _listed(evaluators):
+    for evaluator in evaluators_in(evaluators):
         kind = str(evaluator.get("type")).rpartition(".")[2]
         if not is_coco_metric(evaluator) and kind != "CocoPanopticMetric":
             continue

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostnet_runtime.atomic_writing import UNFINISHED
 from mmengine.config import Config
 
 from ...errors import OptionError
 from .text import config_from_text
 
-UNFINISHED = ".unfinished-"
 SECONDS_OF_A_WRITE = 60
 # Where the weights come from does not make it another model.
 NOT_THE_MODEL = {"init_cfg"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...datasets.layouts.folder import is_coco_metric
+from ...datasets.layouts.folder import evaluators_in, is_coco_metric
 from ...errors import OptionError
 
 PATIENCE = 5
@@ -68,7 +68,7 @@ def main_score(evaluators: Any) -> str:
     Raises:
         OptionError: None that is known here.
     """
-    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    evaluators = evaluators_in(evaluators)
     for evaluator in evaluators:
         kind = str(evaluator.get("type")).rpartition(".")[2]
         if kind not in MAIN_SCORES:

@@ -13,7 +13,7 @@ from ...errors import DataError, OptionError
 from ..clean_copy.copying import CleanCopy, clean_copy_of
 from ..clean_copy.summary import SplitSummary
 from ..reading import ReadingOptions
-from .folder import is_coco_metric, only_dataset
+from .folder import evaluators_in, is_coco_metric, only_dataset
 from .panoptic import is_panoptic, point_panoptic_config_at
 
 # mmdet's RPN is class-agnostic, and a semantic head counts stuff as well.
@@ -173,7 +173,7 @@ def point_dataset_at(
 
 
 def _point_evaluator(evaluator: dict | list, summary: SplitSummary) -> None:
-    for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+    for metric in evaluators_in(evaluator):
         is_coco = is_coco_metric(metric)
         if is_coco or "ann_file" in metric:
             metric["ann_file"] = summary.file

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -117,6 +118,13 @@ def is_of_type(part: Mapping, name: str) -> bool:
 def is_coco_metric(metric: Mapping) -> bool:
     """Say whether an evaluator's config is mmdet's ``CocoMetric`` or our fast one."""
     return any(is_of_type(metric, name) for name in ("CocoMetric", "FastCocoMetric"))
+
+
+def evaluators_in(evaluators: Any) -> list[Any]:
+    """Return the configs of ``val_evaluator``, which may be one, several or none."""
+    if isinstance(evaluators, list | tuple):
+        return list(evaluators)
+    return [] if evaluators is None else [evaluators]
 
 
 def only_dataset(loader: dict, split: str, kind: str) -> dict:

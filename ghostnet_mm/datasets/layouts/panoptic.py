@@ -16,6 +16,7 @@ from ..checks.panoptic import check_categories, png_name, read_panoptic
 from ..wrappers import datasets_of
 from .folder import (
     PROBED_IMAGES,
+    evaluators_in,
     find_annotation_files,
     find_image_dir,
     is_of_type,
@@ -125,7 +126,7 @@ def _find_seg_dir(root: Path, ann_file: str, images: list[dict]) -> str:
 
 
 def _point_evaluator(evaluator: dict | list, root: Path, split: PanopticSplit) -> None:
-    for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+    for metric in evaluators_in(evaluator):
         is_panoptic_metric = is_of_type(metric, "CocoPanopticMetric")
         if is_panoptic_metric or "ann_file" in metric:
             metric["ann_file"] = str(root / split.ann_file)

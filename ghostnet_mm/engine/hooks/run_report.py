@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ...configuration.console import tell
 from ...configuration.training.early_stopping import main_score
-from ...errors import OptionError
+from ...errors import DataError, OptionError
 from ...evaluation.coco_engines import Judged
 from ..evaluation import judged_by
 from ..run_report.samples import batch_pictures
@@ -60,10 +61,14 @@ class RunReport(Hook):
         """Keep some pictures of the first batches."""
         if not self._write or batch_idx >= KEPT_BATCHES or len(self._batch) >= 12:
             return
-        samples = data_batch.get("data_samples", ()) if data_batch else ()
-        if all(hasattr(sample, "gt_instances") for sample in samples):
-            names = runner.train_dataloader.dataset.metainfo["classes"]
-            self._batch += batch_pictures(data_batch, names)
+        is_packed = isinstance(data_batch, Mapping)
+        samples = data_batch.get("data_samples") if is_packed else None
+        if samples and all(hasattr(sample, "gt_instances") for sample in samples):
+            metainfo = getattr(runner.train_dataloader.dataset, "metainfo", {})
+            try:
+                self._batch += batch_pictures(data_batch, metainfo.get("classes", ()))
+            except DataError as error:  # such as labels without a name
+                runner.logger.info("No training pictures in the report: %s", error)
 
     def after_val_epoch(
         self, runner: Runner, metrics: Mapping[str, float] | None = None
@@ -144,6 +149,10 @@ class RunReport(Hook):
         except OSError as error:
             place = recorded.cfg.work_dir
             tell(f"{place} takes no report: {error.strerror or error}")
+        except Exception as error:
+            # What was trained or tested must not be lost to its page.
+            MMLogger.get_current_instance().exception("The report failed")
+            tell(f"no report ({type(error).__name__}: {error}); the log has more")
 
 
 def _main_score(evaluators: Any, metrics: Mapping[str, float]) -> float:

@@ -63,13 +63,6 @@ class SurvivingLoader(DataLoader):
             deaths += 1
             self._start_over(iterator, fault, deaths)
 
-    def end_workers(self) -> None:
-        """End workers that persist; left to Python's collector, it takes seconds."""
-        iterator: Any = self._iterator
-        self._iterator = None
-        if hasattr(iterator, "_shutdown_workers"):
-            iterator._shutdown_workers()
-
     def _get_iterator(self) -> Any:
         dataset, sampler = self.dataset, self.batch_sampler
         # An iterator takes them from its loader, where hooks look for the plain ones.

@@ -8,21 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...datasets.annotations.findings import printable
-from ...evaluation.coco_errors import CocoErrors
+from ...evaluation.coco_errors import KINDS, CocoErrors
 
 MOST = 3
 # Below this AP50 a detector has learned next to nothing.
 NOTHING = 0.05
 # AP that counts as a gain, or as a cost worth naming.
 NOTICEABLE = 0.02
-MISTAKES = {
-    "Cls": "The right place with the wrong class",
-    "Loc": "The right class with a box too far off",
-    "Both": "A wrong class with a box too far off",
-    "Dupe": "Finding an object twice",
-    "Bkg": "Finding something where nothing is labelled",
-    "Miss": "Not finding an object at all",
-}
 REMEDIES = {
     "Cls": "add pictures of the classes that are mixed up (the matrix shows which), or "
     "join classes that nobody needs apart",
@@ -138,8 +130,8 @@ def _about_errors(errors: CocoErrors | None) -> Iterator[Advice]:
         if kind.cost < NOTICEABLE:
             continue
         yield Advice(
-            f"{MISTAKES[kind.name]} costs {kind.cost:.3f} of AP50 ({kind.count:,} "
-            f"times): {REMEDIES[kind.name]}.",
+            f'The error "{KINDS[kind.name]}" costs {kind.cost:.3f} of AP50 '
+            f"({kind.count:,} times): {REMEDIES[kind.name]}.",
             kind.cost,
         )
 

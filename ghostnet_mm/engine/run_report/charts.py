@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ...evaluation.coco_errors import CocoErrors
 from ...evaluation.score_thresholds import ThresholdCurve
-from ...reporting.curves_plot import draw_panel
+from ...reporting.curves_plot import draw_panel, shown_scores
 from ...reporting.pictures import figure_address
 
 # More classes than this are no longer legible in a matrix.
@@ -38,9 +38,8 @@ def parts_chart(rows: Sequence[Mapping[str, float]]) -> str | None:
 
 def score_chart(rows: Sequence[Mapping[str, float]]) -> str | None:
     """Draw the scores; ``None`` where nothing was validated."""
-    names = list(dict.fromkeys(name for row in rows for name in row if "/" in name))
-    coco = [n for n in names if n.endswith(("mAP", "mAP_50", "mAP_75"))]
-    return _curves(rows, coco or names, "score") if names else None
+    names = shown_scores(list(dict.fromkeys(name for row in rows for name in row)))
+    return _curves(rows, names, "score") if names else None
 
 
 def precision_recall_chart(curve: ThresholdCurve) -> str:

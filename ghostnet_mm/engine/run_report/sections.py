@@ -11,8 +11,8 @@ from mmengine.config import Config
 
 from ...datasets.annotations.findings import printable
 from ...evaluation.coco_engines import Judged
-from ...evaluation.coco_errors import KINDS, CocoErrors, errors_of
-from ...evaluation.coco_table import COLUMNS, TASKS
+from ...evaluation.coco_errors import CocoErrors, errors_of, kinds_table
+from ...evaluation.coco_table import scores_table, shown_score
 from ...evaluation.score_thresholds import (
     ThresholdCurve,
     picture_outcomes,
@@ -21,7 +21,7 @@ from ...evaluation.score_thresholds import (
 )
 from ...reporting.pages import Line, Section
 from ...reporting.pictures import picture_address
-from ...reporting.tables import NOT_MEASURED, Table
+from ...reporting.tables import Table
 from . import charts
 from .advice import NOTHING, next_steps
 from .facts import data_facts, known_data, run_facts
@@ -116,7 +116,7 @@ def _summary(
         )
     if run.checkpoint:
         lines.append(f"Checkpoint: {run.checkpoint}")
-    yield Section("", tuple(lines), _score_table(run.scores))
+    yield Section("", tuple(lines), scores_table(run.scores))
     if steps:
         yield Section("What to try next", items=tuple(steps))
 
@@ -133,21 +133,6 @@ def _verdict(scores: Mapping[str, float]) -> Line:
     if half < NOTHING:
         return Line(f"It has learned next to nothing: AP50 is {half:.3f}.", "bad")
     return Line(f"AP {whole:.3f}, AP50 {half:.3f}.", "good")
-
-
-def _score_table(scores: Mapping[str, float]) -> Table | None:
-    rows = []
-    for task, title in TASKS.items():
-        known = {
-            name.rpartition(f"{task}_")[2]: value
-            for name, value in scores.items()
-            if f"/{task}_" in name
-        }
-        if known:
-            shown = [known.get(item, -1.0) for item in COLUMNS]
-            cells = [NOT_MEASURED if v < 0 else f"{v:.3f}" for v in shown]
-            rows.append([title, *cells])
-    return Table.of(["COCO", *COLUMNS.values()], rows) if rows else None
 
 
 def _curve_charts(run: Recorded) -> Iterator[Section]:
@@ -176,14 +161,10 @@ def _thresholds(curve: ThresholdCurve | None) -> Iterator[Section]:
 def _errors(errors: CocoErrors | None) -> Iterator[Section]:
     if errors is None:
         return
-    rows = [
-        (f"{KINDS[kind.name]} ({kind.name})", kind.count, f"{kind.cost:.3f}")
-        for kind in errors.kinds
-    ]
     yield Section(
         "Errors by kind",
         ("TIDE's kinds at an IoU of 0.5, with the AP50 that each costs.",),
-        Table.of(("error", "count", "AP50 lost"), rows),
+        kinds_table(errors),
     )
     calibration = (
         f"scores are off by {errors.calibration_error:.2f} on average (expected "
@@ -242,8 +223,7 @@ def _classes(run: Recorded, data: Mapping[str, Any]) -> Iterator[Section]:
     counts = [split.get("by_class", {}) for split in splits.values()]
     rows = []
     for name in names[:MOST_CLASSES]:
-        score = run.class_scores.get(name, float("nan"))
-        shown = NOT_MEASURED if score != score else f"{score:.3f}"
+        shown = shown_score(run.class_scores.get(name))
         rows.append([printable(name, 60), *(c.get(name) for c in counts), shown])
     head = ["class", *(f"objects in {split}" for split in splits), "AP"]
     yield Section("Classes", table=Table.of(head, rows))

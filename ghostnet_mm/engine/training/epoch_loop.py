@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from ..loading.sample_order import caching_transforms, seed_by
+from ..loading.signals import end_workers
 from ..loading.surviving_loader import SurvivingLoader, surviving
 
 
@@ -47,8 +48,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self.run_epoch()
             self._validate_if_due()
         self.runner.call_hook("after_train")
-        if isinstance(self.dataloader, SurvivingLoader):
-            self.dataloader.end_workers()
+        end_workers([self.dataloader])
         return self.runner.model
 
     def run_epoch(self) -> None:

@@ -12,6 +12,7 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from ..loading.sample_order import caching_transforms, seed_by
+from ..loading.signals import end_workers
 from ..loading.surviving_loader import SurvivingLoader, surviving
 from .epoch_loop import use_seed_of_run
 
@@ -56,8 +57,7 @@ class ResumableIterationLoop(IterBasedTrainLoop):
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         batches.close()
-        if isinstance(self.dataloader, SurvivingLoader):
-            self.dataloader.end_workers()
+        end_workers([self.dataloader])
         return self.runner.model
 
     def run_iter(self, data_batch: Any) -> None:

@@ -16,7 +16,7 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
 from ...configuration.data.clean_data import use_clean_data
-from ...datasets.layouts.folder import is_coco_metric
+from ...datasets.layouts.folder import evaluators_in, is_coco_metric
 from ...errors import DataError, OptionError
 from ...evaluation.coco_table import use_fast_metric
 from ...evaluation.without_prints import without_messages, without_prints
@@ -64,8 +64,7 @@ def labelled_pictures(cfg: Config, limit: int | None = None) -> LabelledPictures
     """
     use_clean_data(cfg, ("val",))
     loader, evaluator = cfg.get("val_dataloader"), cfg.get("val_evaluator")
-    metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
-    coco = [m for m in metrics if m and is_coco_metric(m)]
+    coco = [m for m in evaluators_in(evaluator) if is_coco_metric(m)]
     if loader is None or not coco:
         raise OptionError(
             "The config has no validation split with a CocoMetric, so there is no mAP "

@@ -14,6 +14,8 @@ USE = "Use a trained model"
 DEPLOY = "Put it on a device"
 SPEED = "Find out what it costs"
 PROGRAM = "This program"
+# Arguments that may be configs, which mmengine runs as Python.
+READING_CONFIGS = frozenset({"candidates", "config", "configs", "recipe"})
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class Command:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(parser)
+        if any(action.dest in READING_CONFIGS for action in parser._actions):
+            parser.add_argument(
+                "--safe-config",
+                action="store_true",
+                help="read configs as data: never run a config that is not yours",
+            )
         return parser
 
 

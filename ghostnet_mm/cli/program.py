@@ -14,6 +14,8 @@ from ..version import __version__
 from .commands import COMMANDS, Command, command_of_tool
 
 STATUS_USER_ERROR = 2
+# As `configuration.files.safe_reading` reads it, which needs the stack.
+SAFE_CONFIG = "GHOSTNET_MM_SAFE_CONFIG"
 STATUS_INTERRUPTED = 130
 USAGE = """\
 usage: ghostnet COMMAND ...        ghostnet COMMAND --help has examples
@@ -76,6 +78,9 @@ def _run(
     parser = command.parser(prog)
     arguments = parser.parse_args(words)
     module = command.module
+    if getattr(arguments, "safe_config", False):
+        # The processes of a run, and those of compare and doctor, inherit it.
+        os.environ[SAFE_CONFIG] = "1"
     if hasattr(module, "check_arguments"):
         module.check_arguments(parser, arguments)
     return _do(module.run, arguments, getattr(module, "needs_stack", None), run_stack)

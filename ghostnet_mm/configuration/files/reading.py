@@ -15,11 +15,12 @@ from ...shipped_configs import (
     shipped_names,
 )
 from ..console import tell
+from . import safe_reading
 from .new_style import is_new_style, with_named_parts
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a detector config.
+    """Read a detector config: run as Python by mmengine, or see `safe_reading`.
 
     Args:
         path: A file; the name of a config that this package brings, such as
@@ -39,7 +40,10 @@ def read_config(path: str | Path) -> Config:
             f"configs/retinanet_ghostnet_coco.py."
         )
     try:
-        cfg = Config.fromfile(str(path))
+        if safe_reading.is_wanted():
+            cfg = safe_reading.read_without_running(path)
+        else:
+            cfg = Config.fromfile(str(path))
         if is_new_style(cfg):
             cfg = with_named_parts(cfg)
     except UserError:

@@ -14,6 +14,7 @@ from mmengine.registry import DATASETS
 from torch import Tensor, nn
 
 from ...configuration import Options, apply_options
+from ...configuration.files.foreign_parts import refuse_foreign_parts
 from ...configuration.files.reading import read_config
 from ...configuration.files.text import config_from_text
 from ...configuration.model.task_scopes import scope_of
@@ -109,7 +110,9 @@ def read_stored_model(
             f"{checkpoint} carries no config; pass the one it was trained with as "
             f"--config."
         )
-    cfg = Config(config_from_text(text), filename=None)
+    settings = config_from_text(text)
+    refuse_foreign_parts(settings, f"The config in {checkpoint}")
+    cfg = Config(settings, filename=None)
     return StoredModel(checkpoint, weights, meta, cfg)
 
 

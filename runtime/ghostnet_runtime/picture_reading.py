@@ -57,7 +57,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
             f"The image {path} cannot be read: {error.strerror}."
         ) from error
     with opencv_silent():
-        pixels, note = _decode(content)
+        pixels, note = decode_picture(content)
         if pixels is None:
             raise DataError(f"The image {path} cannot be read: {_reason(content)}.")
         if content[:4].tobytes() in MANY_PAGED and cv2.imcount(str(path)) > 1:
@@ -77,7 +77,16 @@ def opencv_silent() -> Iterator[None]:
         logging.setLogLevel(before)
 
 
-def _decode(content: np.ndarray) -> tuple[np.ndarray | None, str]:
+def decode_picture(content: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """Decode a picture as `read_picture` does.
+
+    Args:
+        content: (N,) uint8, the bytes of the file.
+
+    Returns:
+        (H, W, 3) uint8 BGR, and what was done to its grey levels, or "". ``None`` for
+        what is not a readable picture.
+    """
     if not content.size:
         return None, ""
     whole = _decoded(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)

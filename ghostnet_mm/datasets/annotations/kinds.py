@@ -48,6 +48,12 @@ KINDS: dict[str, Kind] = {
         "picture turned by its EXIF tag: the size after turning taken",
         "pictures turned by their EXIF tag: the size after turning taken",
     ),
+    "picture-deep": Kind(
+        NOTE,
+        "picture of more than 8 bits: the bits in use are scaled to 8 when it is read",
+        "pictures of more than 8 bits: the bits in use are scaled to 8 when they are "
+        "read",
+    ),
     "boxes-turned": Kind(
         REPAIRED,
         "picture turned by its EXIF tag whose boxes were drawn before: turned as well",

@@ -78,12 +78,7 @@ def _examine_looks(suspects: Suspects, split: str, looks: dict[int, Look]) -> No
     reasons = [looks[index].damage for index in damaged]
     suspects.add_pictures("picture-damaged", split, damaged, reasons)
     for kind, chosen in (
-        ("picture-dark", [i for i, look in looks.items() if look.is_dark]),
         ("picture-flat", [i for i, look in looks.items() if look.is_flat]),
-        (
-            "picture-deep",
-            [i for i, look in looks.items() if look.is_deep and not look.is_dark],
-        ),
         ("picture-grey", [i for i, look in looks.items() if look.is_grey]),
         ("picture-exif", [i for i, look in looks.items() if look.orientation != 1]),
     ):

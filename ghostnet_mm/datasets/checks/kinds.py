@@ -54,12 +54,6 @@ CHECK_KINDS: dict[str, Kind] = {
         "picture cannot be decoded, though its first bytes are right",
         "pictures cannot be decoded, though their first bytes are right",
     ),
-    "picture-dark": Kind(
-        WARNING,
-        "picture of more than 8 bits is read as almost black: spread its grey levels",
-        "pictures of more than 8 bits are read as almost black: spread their grey "
-        "levels",
-    ),
     "picture-flat": Kind(
         WARNING,
         "picture is of one color",
@@ -100,11 +94,6 @@ CHECK_KINDS: dict[str, Kind] = {
         NOTE,
         "picture looks like another of its split",
         "pictures look like another of their split",
-    ),
-    "picture-deep": Kind(
-        NOTE,
-        "picture has more than 8 bits, of which mmdet reads 8",
-        "pictures have more than 8 bits, of which mmdet reads 8",
     ),
     "picture-grey": Kind(
         NOTE,

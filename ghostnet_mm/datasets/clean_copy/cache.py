@@ -6,6 +6,7 @@ size and time of every other file. Whatever changes in the data gives it another
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -22,7 +23,7 @@ from ..readers.json_files import read_bytes
 from ..readers.listing import Listing, suffix_of
 
 # To be raised whenever the same data gives another copy.
-VERSION = 4
+VERSION = 5
 PLACE = "GHOSTNET_MM_CACHE"
 ANNOTATION_SUFFIXES = frozenset(
     {".data", ".json", ".names", ".txt", ".xml", ".yaml", ".yml"}
@@ -48,6 +49,11 @@ def cache_folder() -> Path:
                 return folder
         except OSError:
             continue
+    return _own_folder()
+
+
+@functools.cache
+def _own_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="ghostnet_mm_"))
 
 
@@ -64,7 +70,7 @@ def fingerprint(listings: Sequence[Listing], options: object) -> str:
         options: How they are read; its text is part of the name.
 
     Raises:
-        DataError: An annotation file cannot be read.
+        DataError: An annotation file cannot be read, or not in the free memory.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{VERSION} {options!r}".encode())

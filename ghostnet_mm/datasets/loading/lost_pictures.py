@@ -21,6 +21,7 @@ import numpy as np
 from ...errors import DataError
 from ..annotations.findings import printable
 from ..readers.picture_headers import read_pixels
+from .deep_pictures import see_deep_pictures
 
 MOST_IN_A_ROW = 200
 
@@ -147,5 +148,6 @@ def spare(dataset: Any, lost: LostPictures) -> None:
     pipeline = getattr(dataset, "pipeline", None)
     if pipeline is None or isinstance(pipeline, SparingPipeline):
         return
+    see_deep_pictures(pipeline)
     blank = bool(getattr(dataset, "test_mode", False))
     dataset.pipeline = SparingPipeline(pipeline, lost, blank)

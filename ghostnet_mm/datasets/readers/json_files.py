@@ -20,9 +20,10 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """Return the bytes of an annotation file.
 
     Raises:
-        DataError: It is missing or cannot be read.
+        DataError: It is missing, cannot be read, or is larger than the free memory.
     """
     try:
+        refuse_beyond_memory(path, os.stat(path).st_size)
         return Path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -18,6 +19,9 @@ from PIL import Image, UnidentifiedImageError
 SWAPPING = frozenset({5, 6, 7, 8})
 ORIENTATION = 0x0112
 THREADS = 8
+# What every OpenCV is built to read; of others a build may lack one.
+ALWAYS_READ = frozenset({"BMP", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP"})
+BITS_PER_SAMPLE = 258
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
@@ -29,13 +33,13 @@ class PictureHeader:
         width: In pixels, as it is read.
         height: As the width.
         orientation: EXIF's number, 1 for a picture that is not turned.
-        mode: Pillow's name of the pixels, such as ``RGB``, ``L`` or ``I;16``.
+        is_deep: Whether it has more than 8 bits.
     """
 
     width: int
     height: int
     orientation: int = 1
-    mode: str = "RGB"
+    is_deep: bool = False
 
     @property
     def is_turned(self) -> bool:
@@ -59,7 +63,7 @@ def read_header(path: str) -> PictureHeader | str:
                 file.seek(-len(ending), 2)
                 if file.read() != ending and _is_cut_off(path):
                     return "cut off"
-            mode, kind = picture.mode, picture.format
+            is_deep, kind = _is_deep(picture, file), picture.format
     except FileNotFoundError:
         return "not there"
     except PermissionError:
@@ -71,6 +75,8 @@ def read_header(path: str) -> PictureHeader | str:
     except Exception:
         # Pillow's readers raise whatever a damaged file brings them to.
         return _read_whole(path)
+    if kind not in ALWAYS_READ and not cv2.haveImageReader(path):
+        return f"{kind}, which OpenCV does not read here"
     if orientation in SWAPPING:
         if kind not in ("JPEG", "MPO"):
             # Whether the tag is obeyed depends on OpenCV's version.
@@ -78,7 +84,7 @@ def read_header(path: str) -> PictureHeader | str:
         width, height = height, width
     if not width or not height:
         return "empty"
-    return PictureHeader(width, height, orientation, mode)
+    return PictureHeader(width, height, orientation, is_deep)
 
 
 def read_headers(paths: Sequence[str]) -> list[PictureHeader | str]:
@@ -104,6 +110,17 @@ def read_pixels(path: str) -> np.ndarray | None:
 def _orientation(picture: Image.Image) -> int:
     value = picture.getexif().get(ORIENTATION, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _is_deep(picture: Image.Image, file: BinaryIO) -> bool:
+    """Say whether a picture has more than 8 bits, which Pillow's mode tells of grey."""
+    if picture.format == "PNG":
+        file.seek(24)
+        return file.read(1) == b"\x10"
+    if picture.format == "TIFF":
+        bits = picture.tag_v2.get(BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
+        return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+    return picture.mode[0] in "IF"
 
 
 def _is_cut_off(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Pascal VOC: one XML file per picture, and lists of names for the splits.
+"""Pascal VOC: one XML file per picture, lists of names for the splits, and masks.
 
 VOC counts pixels from 1 and names the last pixel of a box. Most tools that write the
 format count from 0 and name the border behind it; a coordinate of 0, or a fraction,
@@ -14,12 +14,14 @@ from xml.etree.ElementTree import Element
 
 from ...errors import DataError
 from ..annotations.data_set import ClassEntry, ObjectColumns, Part, Picture
+from ..annotations.masks import Mask
 from .json_files import read_bytes
 from .listing import Listing
 from .numbers import number, side
 from .shapes import Point, outline
 from .sources import Reading, Source
 from .split_names import split_of
+from .voc_masks import mask_files, object_masks
 from .xml_files import parse_xml, text_of
 
 FORMAT = "Pascal VOC"
@@ -103,6 +105,11 @@ class _VocFolder:
             for name in self._names
         )
 
+    @functools.cached_property
+    def mask_files(self) -> dict[str, str]:
+        """The pictures of masks, by their name without folder and suffix."""
+        return mask_files(self._listing)
+
     def read(
         self, place: str, split: str | None, names: Sequence[str], reading: Reading
     ) -> list[Part]:
@@ -133,16 +140,31 @@ class _VocFolder:
             width, height = side(text_of(root, "size/width")), 0
             height = side(text_of(root, "size/height"))
             pictures.append(Picture(picture, path, width, height))
-            for element in root.findall("object"):
+            elements = root.findall("object")
+            masks = self._masks(name, len(elements), place, reading)
+            for element, mask in zip(elements, masks, strict=True):
                 index = len(pictures) - 1
-                self._add(element, index, place, name, labels, columns, reading)
+                self._add(element, mask, index, place, name, labels, columns, reading)
         classes = [ClassEntry(name) for name in labels]
         objects = columns.finished()
         return [Part(split, place, classes, pictures, objects, lists_classes=False)]
 
+    def _masks(
+        self, name: str, objects: int, place: str, reading: Reading
+    ) -> list[Mask | None]:
+        file = self.mask_files.get(name.rpartition("/")[2].rpartition(".")[0])
+        if file is None or not objects:
+            return [None] * objects
+        masks = object_masks(self._listing.path(file), objects)
+        if masks is None:
+            reading.findings.add("mask-unusable", place, file)
+            return [None] * objects
+        return masks
+
     def _add(
         self,
         element: Element,
+        mask: Mask | None,
         picture: int,
         place: str,
         name: str,
@@ -156,10 +178,10 @@ class _VocFolder:
             return
         box = self._box(element.find("bndbox"))
         points = _polygon(element.find("polygon"))
-        mask = None
         if points:
-            around, mask = outline(points)
+            around, drawn = outline(points)
             box = around if box is None else box
+            mask = mask or drawn
         difficult = number(text_of(element, "difficult"))
         if difficult:
             reading.findings.add("ignored", place, f"{name}: {class_name}")

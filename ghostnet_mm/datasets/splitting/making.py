@@ -87,7 +87,8 @@ def _held_out(
     )
     if file is not None:
         sides = ["val" if i in held else "train" for i in range(len(names))]
-        _remember(file, dict(zip(names, sides, strict=True)))
+        # Pictures that are away today keep their side for when they come back.
+        _remember(file, before | dict(zip(names, sides, strict=True)))
     findings.add_all("split-made", "", [names[i] for i in sorted(held)])
     everyone = range(len(paths))
     return (

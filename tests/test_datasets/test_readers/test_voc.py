@@ -1,6 +1,9 @@
 """Pascal VOC: lists of names, folders, both ways of counting pixels, odd files."""
 
+import numpy as np
 import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
 from support.clean_copies import content_of, copy_of, kinds_found, objects_by_picture
 from support.pictures import write_picture, write_text
 
@@ -221,3 +224,36 @@ def test_objects_of_no_class_count_towards_refusing(tmp_path):
         write_text(root / "Annotations" / f"{name}.xml", text)
     with pytest.raises(DataError, match="has 4 objects of classes that are not"):
         copy_of(root)
+
+
+def masks_of(root, numbers, name="a"):
+    folder = root / "SegmentationObject"
+    folder.mkdir(exist_ok=True)
+    picture = Image.fromarray(numbers)
+    picture.putpalette(list(range(256)) * 3)
+    picture.save(folder / f"{name}.png")
+
+
+def test_masks_are_those_of_the_numbered_pixels(tmp_path):
+    """Catches masks of other objects, borders counted in, and a mask as a picture."""
+    root = lists(voc(tmp_path), train="abc", val="d")
+    numbers = np.zeros((64, 96), np.uint8)
+    numbers[5:15, 4:14] = 1
+    numbers[8:15, 44:64] = 2
+    numbers[5:8, 44:64] = 255
+    masks_of(root, numbers)
+    masks_of(root, np.full((64, 96), 3, np.uint8), "b")
+    (root / "SegmentationObject" / "c.png").write_bytes(b"no picture")
+    copy = copy_of(root)
+    assert objects_by_picture(copy)["a.jpg"] == [
+        ("cup", (4, 5, 20, 10), 100, 0),
+        ("plate", (44, 5, 20, 10), 140, 0),
+    ]
+    assert objects_by_picture(copy)["b.jpg"] == EXPECTED
+    decoded = [
+        coco_mask.decode(annotation["segmentation"]).astype(bool)
+        for annotation in content_of(copy)["annotations"]
+        if annotation.get("segmentation")
+    ]
+    np.testing.assert_array_equal(decoded, [numbers == 1, numbers == 2])
+    assert kinds_found(copy) == {"mask-unusable": 2}

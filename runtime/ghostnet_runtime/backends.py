@@ -59,12 +59,12 @@ class OnnxBackend:
         providers = ["CPUExecutionProvider"]
         try:
             self._session = runtime.InferenceSession(str(path), options, providers)
+            metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # a class of its own for each of its error codes
             raise unreadable_model(path, error) from error
         self.inputs: Sequence[str] = [
             entry.name for entry in self._session.get_inputs()
         ]
-        metadata = self._session.get_modelmeta().custom_metadata_map
         carried = metadata.get(METADATA_KEY)
         self.description, self.origin = find_description(path, carried)
 
@@ -122,14 +122,14 @@ class OpenVinoBackend:
             self._model = core.compile_model(
                 model, "CPU", openvino_settings(threads, precision)
             )
-        except RuntimeError as error:
+            carried = None
+            if model.has_rt_info([METADATA_KEY]):
+                carried = model.get_rt_info([METADATA_KEY]).astype(str)
+        except (RuntimeError, ValueError) as error:  # ValueError: text that is none
             raise unreadable_model(path, error) from error
         # A compiled model keeps its last outputs in a buffer of its own.
         self._in_use = threading.Lock()
         self.inputs: Sequence[str] = [entry.any_name for entry in self._model.inputs]
-        carried = None
-        if model.has_rt_info([METADATA_KEY]):
-            carried = model.get_rt_info([METADATA_KEY]).astype(str)
         self.description, self.origin = find_description(path, carried)
 
     def run(

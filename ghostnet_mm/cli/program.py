@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from ..version import __version__
@@ -78,12 +79,26 @@ def _run(
     parser = command.parser(prog)
     arguments = parser.parse_args(words)
     module = command.module
-    if getattr(arguments, "safe_config", False):
-        # The processes of a run, and those of compare and doctor, inherit it.
-        os.environ[SAFE_CONFIG] = "1"
     if hasattr(module, "check_arguments"):
         module.check_arguments(parser, arguments)
-    return _do(module.run, arguments, getattr(module, "needs_stack", None), run_stack)
+    with _configs_as_data(getattr(arguments, "safe_config", False)):
+        needs_stack = getattr(module, "needs_stack", None)
+        return _do(module.run, arguments, needs_stack, run_stack)
+
+
+@contextmanager
+def _configs_as_data(wanted: bool) -> Iterator[None]:
+    """Have configs read as data here and in the processes of this run, if wanted."""
+    before = os.environ.get(SAFE_CONFIG)
+    if wanted:
+        os.environ[SAFE_CONFIG] = "1"
+    try:
+        yield
+    finally:
+        if wanted and before is None:
+            del os.environ[SAFE_CONFIG]
+        elif wanted and before is not None:
+            os.environ[SAFE_CONFIG] = before
 
 
 def _do(

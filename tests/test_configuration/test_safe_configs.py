@@ -111,8 +111,7 @@ def test_registered_parts_may_go_by_any_of_their_names(name):
     refuse_foreign_parts({"model": [{"type": name}]}, "it")
 
 
-def test_the_program_runs_no_config_with_the_flag(tmp_path, monkeypatch):
-    monkeypatch.setenv(safe_reading.SETTING, "")
+def test_the_program_runs_no_config_with_the_flag(tmp_path):
     evil = tmp_path / "evil.py"
     evil.write_text(f"{MODEL}open('ran', 'w')\n")
     for command in ("train", "print_complexity"):
@@ -120,7 +119,7 @@ def test_the_program_runs_no_config_with_the_flag(tmp_path, monkeypatch):
         assert done.returncode == 2
         assert "line 2 is not a plain assignment" in done.stderr
     assert not (tmp_path / "ran").exists()
-    monkeypatch.setenv(safe_reading.SETTING, "")
+    assert not safe_reading.is_wanted()
     done = run_here(
         "print_complexity", "gfl_ghostnet-nano_coco", "--safe-config", cwd=tmp_path
     )

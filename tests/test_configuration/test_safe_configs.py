@@ -62,6 +62,8 @@ HOSTILE = {
     "a constructor": "x = dict(constructor='os.system')\n",
     "a scope": "x = dict(_scope_='antigravity', type='X')\n",
     "a scope in a name": "x = dict(type='antigravity.X')\n",
+    "a module": "x = dict(type='antigravity')\n",
+    "a file beside": "x = dict(type='ran')\n",
     "an import to make": "custom_imports = dict(imports=['antigravity'])\n",
     "a pickle": "x = dict(proposal_file='found.PKL')\n",
     "a large number": "x = 9e20 * 9e20 * 9e20\n",
@@ -77,6 +79,9 @@ HOSTILE = {
 def test_what_could_run_code_or_fill_the_memory_is_refused(tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "own.py"
+    if kind == "a file beside":  # as a notebook would import it
+        monkeypatch.syspath_prepend(tmp_path)
+        (tmp_path / "ran.py").touch()
     encoding = "latin-1" if kind.endswith("encoding") else "utf-8"
     path.write_text(MODEL + HOSTILE[kind], encoding=encoding)
     with pytest.raises(OptionError, match=r"own\.py"):

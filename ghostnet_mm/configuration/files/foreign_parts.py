@@ -7,7 +7,9 @@ such a name. Its file loading takes pickles and YAML objects by the file's suffi
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -85,13 +87,11 @@ def _is_scope(name: object) -> bool:
 def _is_part(name: str) -> bool:
     """Say whether a name can only lead to something in a registry.
 
-    A plain name can: what no registry has is then looked for as a module, and a module
-    cannot be called.
+    What no registry has is imported, a plain name as a module, which runs its code.
     """
     scope, dot, rest = name.partition(".")
     if not dot:
-        # Such as "torchvision/Resize" and "": looked up in registries alone.
-        return True
+        return not _is_module(name)
     if not _is_trusted(name):
         return False
     if PLAIN_NAME.fullmatch(rest) and any(
@@ -109,6 +109,16 @@ def _is_part(name: str) -> bool:
         for registry in (root, *root.children.values())
         for part in registry.module_dict.values()
     )
+
+
+def _is_module(name: str) -> bool:
+    """Say whether importing a plain name would run a file; a mere folder has none."""
+    if not name.isidentifier():
+        return False  # Such as "torchvision/Resize" and "".
+    if name in sys.modules:
+        return True
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None
 
 
 def _roots() -> list[Registry]:

@@ -14,6 +14,8 @@ from .memory import refuse_beyond_memory
 LIST_COST = 100
 OBJECT_COST = 400
 VALUE_COST = 80
+# Asking for the free memory takes longer than reading one of YOLO's many small files.
+LARGE = 2**24
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
@@ -23,7 +25,9 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         DataError: It is missing, cannot be read, or is larger than the free memory.
     """
     try:
-        refuse_beyond_memory(path, os.stat(path).st_size)
+        size = os.stat(path).st_size
+        if size >= LARGE:
+            refuse_beyond_memory(path, size)
         return Path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(

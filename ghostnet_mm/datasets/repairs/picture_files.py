@@ -44,7 +44,11 @@ def without_lost_pictures(
     findings.add_all("picture-missing", place, missing)
     findings.add_all("picture-unreadable", place, unreadable)
     left = [header for header in headers if isinstance(header, PictureHeader)]
-    deep = [split.pictures[i].name for i in kept if headers[i].is_deep]  # type: ignore[union-attr]
+    deep = [
+        split.pictures[index].name
+        for index, header in zip(kept, left, strict=True)
+        if header.is_deep
+    ]
     findings.add_all("picture-deep", place, deep)
     return (split if len(kept) == len(headers) else split.of_pictures(kept)), left
 
